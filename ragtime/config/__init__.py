@@ -1,0 +1,1 @@
+"""Settings: one object that drives everything, see :mod:`ragtime.config.settings`."""

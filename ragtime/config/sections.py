@@ -1,0 +1,214 @@
+"""The sections of the settings: plain frozen models, one a concern.
+
+A section reads nothing by itself; :class:`ragtime.config.settings.Settings` fills it. Every field says its unit. A
+field that has no bearing on results (paths, secrets, logging) is no part of the settings hash of a lineage.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+__all__ = [
+    "ConPortSettings",
+    "ConversationSettings",
+    "EmbeddingSettings",
+    "FineTuningSettings",
+    "LLMSettings",
+    "LoggingSettings",
+    "Section",
+    "TemplateSettings",
+    "TrainingDataSettings",
+]
+
+
+def _without_blanks(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text.strip()
+
+
+def _server_url(url: str) -> str:
+    # Credentials in a URL would travel into logs, dumps and error texts, where no SecretStr hides them.
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("is not an address") from None  # the original text quotes the address
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an absolute http:// or https:// address")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password; give the key in api_key")
+    return url.rstrip("/")
+
+
+def _upper(level: object) -> object:
+    return level.upper() if isinstance(level, str) else level
+
+
+Name = Annotated[str, AfterValidator(_without_blanks)]
+ServerUrl = Annotated[str, AfterValidator(_server_url)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+Rating = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, nothing unknown, and no value of a field in an error text."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, protected_namespaces=()
+    )
+
+
+class EmbeddingSettings(Section):
+    """The model that turns texts into vectors."""
+
+    provider: Literal["sentence-transformers", "openai"] = Field(
+        default="sentence-transformers",
+        description="What computes the vectors: a local model, or a server with an OpenAI-compatible endpoint.",
+    )
+    model_name: Name = Field(
+        default="all-MiniLM-L6-v2",
+        description="A local folder, `registry:NAME`, a bundled model, or a name on the hub; with a server, its model.",
+    )
+    device: Device = Field(
+        default="auto", description="Where a local model runs: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`."
+    )
+    dtype: Dtype = Field(default="auto", description="Precision of a local model's weights.")
+    batch_size: Positive = Field(default=32, description="Texts per forward pass or request.")
+    base_url: ServerUrl | None = Field(
+        default=None, description="Address of the server, such as http://localhost:11434/v1."
+    )
+    api_key: SecretStr | None = Field(default=None, description="Key for the server.")
+    timeout_seconds: Seconds = Field(default=60.0, description="Limit for one request to the server, in seconds.")
+    cache_max_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=1_000_000_000,
+        description="Limit of the embedding cache on disk, in bytes; the least recently used go first; 0: no cache.",
+    )
+
+
+class LLMSettings(Section):
+    """The model that writes text: summaries, paraphrases, questions. Nothing in ragtime needs one."""
+
+    provider: Literal["openai", "transformers"] = Field(
+        default="openai", description="A server with an OpenAI-compatible endpoint, or a local causal model."
+    )
+    model_name: Name | None = Field(default=None, description="Name of the model; without one no text is generated.")
+    base_url: ServerUrl | None = Field(
+        default=None, description="Address of the server, such as http://localhost:11434/v1."
+    )
+    api_key: SecretStr | None = Field(default=None, description="Key for the server.")
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
+        default=0.3, description="Sampling temperature, 0 to 2."
+    )
+    max_tokens: Positive = Field(default=1024, description="Longest answer, in tokens.")
+    timeout_seconds: Seconds = Field(default=120.0, description="Limit for one answer, in seconds.")
+    max_retries: Annotated[int, Field(ge=0)] = Field(
+        default=2, description="Further tries after a failure that may pass."
+    )
+
+
+class ConversationSettings(Section):
+    """The memory of conversations."""
+
+    store: Literal["sqlite", "memory"] = Field(default="sqlite", description="Where turns rest.")
+    durability: Literal["normal", "full"] = Field(
+        default="normal",
+        description="`normal`: an acknowledged turn survives the process's death; `full`: the machine's, too.",
+    )
+    window_tokens: Positive = Field(default=4096, description="Budget of a conversation's window, in tokens.")
+    recall_top_k: Positive = Field(default=5, description="Turns that a recall returns.")
+    summary_strategy: Literal["extractive", "recent", "rolling", "hierarchical", "abstractive"] = Field(
+        default="extractive", description="How a conversation is summarised."
+    )
+    summary_max_tokens: Positive = Field(default=500, description="Longest summary, in tokens.")
+
+
+class TemplateSettings(Section):
+    """Prompts and pages."""
+
+    directory: Path | None = Field(
+        default=None, description="Folder of your own prompts and pages; they win over the packaged ones."
+    )
+    locale: Name = Field(default="en", description="Locale of the prompts chosen when a call names none.")
+    cache_size: Positive = Field(default=256, description="Compiled templates kept in memory.")
+    max_output_characters: Positive = Field(default=5_000_000, description="Longest rendered text, in characters.")
+    max_steps: Positive = Field(default=1_000_000, description="Most loop steps in one rendering.")
+    timeout_seconds: Seconds = Field(default=5.0, description="Limit for one rendering, in seconds.")
+
+
+class TrainingDataSettings(Section):
+    """How turns and ratings become training examples."""
+
+    positive_rating: Rating = Field(default=4.0, description="A rating of at least this counts as good, in stars.")
+    negative_rating: Rating = Field(default=2.0, description="A rating of at most this counts as bad, in stars.")
+    min_query_characters: Positive = Field(default=3, description="Shortest query kept, in characters.")
+    max_passage_characters: Positive = Field(default=4000, description="Longest passage kept, in characters.")
+    max_examples_per_query: Positive = Field(default=5, description="Most examples made from one query.")
+    workers: Positive = Field(default=1, description="Worker threads; their number changes no byte of the result.")
+
+    @model_validator(mode="after")
+    def _bad_is_below_good(self) -> Self:
+        if self.negative_rating >= self.positive_rating:
+            raise ValueError("negative_rating must be below positive_rating")
+        return self
+
+
+class FineTuningSettings(Section):
+    """How the retrieval model is trained."""
+
+    base_model_name: Name | None = Field(default=None, description="Model to start from; none: `embedding.model_name`.")
+    strategy: Literal["full", "lora", "adapter", "quantized"] = Field(
+        default="full", description="Which weights are trained, and how."
+    )
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adamw", description="The optimizer.")
+    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="linear", description="Course of the learning rate after warm-up."
+    )
+    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
+        default=None, description="Peak learning rate; none: the strategy's own default."
+    )
+    num_epochs: Positive = Field(default=1, description="Passes over the training data.")
+    batch_size: Positive = Field(default=64, description="Pairs per optimizer step.")
+    max_seq_length: Positive = Field(default=256, description="Longest text, in tokens.")
+    validation_split: Share = Field(default=0.1, description="Share of the data held out for validation, 0 to 1.")
+    early_stopping_patience: Positive = Field(
+        default=3, description="Evaluations without improvement before training stops."
+    )
+    output_dir: Path | None = Field(
+        default=None, description="Folder for trained models; none: `models` in `data_dir`."
+    )
+
+
+class ConPortSettings(Section):
+    """Where decisions and progress of training runs are logged."""
+
+    mode: Literal["embedded", "server", "off"] = Field(
+        default="embedded", description="JSON records in `data_dir`, a Context Portal server, or nothing."
+    )
+    command: Name | None = Field(default=None, description="Command line that starts the server over stdio.")
+    url: ServerUrl | None = Field(default=None, description="Address of a server reached over HTTP.")
+    workspace_id: Name | None = Field(
+        default=None, description="Workspace of the records; none: the working directory."
+    )
+    timeout_seconds: Seconds = Field(default=10.0, description="Limit for one call to the server, in seconds.")
+
+
+class LoggingSettings(Section):
+    """What :func:`ragtime.monitoring.logging.configure_logging` does when its arguments leave it open."""
+
+    level: Level = Field(default="INFO", description="Least severe level that is shown.")
+    format: Literal["console", "json"] = Field(
+        default="console", description="Lines for people, or one JSON object a line."
+    )
+    progress: Literal["auto", "bar", "lines", "off"] = Field(
+        default="auto",
+        description="How long work shows its progress; `auto`: a bar on a terminal, else log lines.",
+    )

@@ -1,0 +1,145 @@
+"""The errors of ragtime, one base for all of them.
+
+    RagtimeError
+    ├── InvalidArgumentError   a wrong argument; also a ValueError
+    ├── ConfigurationError     wrong settings; also a ValueError
+    ├── MissingExtraError      an optional dependency is not installed; also an ImportError
+    ├── TemplateError          prompts and pages
+    ├── BackendError           models and model servers
+    ├── StorageError           files, databases and indexes
+    ├── GenerationError        training data
+    └── FineTuningError        training runs, evaluation and promotion
+
+Messages say what was found, what was expected and what to do. They never hold a secret, a prompt or a document.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "BackendError",
+    "ConfigurationError",
+    "FineTuningError",
+    "GenerationError",
+    "InvalidArgumentError",
+    "MissingExtraError",
+    "RagtimeError",
+    "SettingProblem",
+    "StorageError",
+    "TemplateError",
+    "did_you_mean",
+]
+
+_DISTRIBUTION = "ragtime-gal"  # the bare name "ragtime" on the package index belongs to another project
+
+
+class RagtimeError(Exception):
+    """Base of every error that ragtime raises on purpose."""
+
+
+class InvalidArgumentError(RagtimeError, ValueError):
+    """An argument has a wrong value; raised before any work starts."""
+
+
+class SettingProblem(NamedTuple):
+    """One thing that is wrong with the settings.
+
+    Attributes:
+        name: The dotted name, such as ``embedding.batch_size``; empty when a whole source cannot be read.
+        source: Where the value came from, such as ``environment variable RAGTIME_EMBEDDING__BATCH_SIZE``.
+        message: What was found and what is allowed; never the value of a secret.
+    """
+
+    name: str
+    source: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.source}): {self.message}" if self.name else f"{self.source}: {self.message}"
+
+
+class ConfigurationError(RagtimeError, ValueError):
+    """The settings cannot be used; lists everything that is wrong with them at once.
+
+    Attributes:
+        problems: One entry for each wrong field or unreadable source; empty when the message says it all.
+    """
+
+    def __init__(self, message: str, problems: Sequence[SettingProblem] = ()) -> None:
+        """Keep the message and the single problems."""
+        super().__init__(message, tuple(problems))
+        self.problems = tuple(problems)
+
+    @classmethod
+    def from_problems(cls, problems: Sequence[SettingProblem]) -> ConfigurationError:
+        """Build the error whose message lists `problems`, one a line."""
+        if len(problems) == 1:
+            return cls(f"Wrong setting: {problems[0]}", problems)
+        return cls("\n  ".join([f"{len(problems)} wrong settings:", *map(str, problems)]), problems)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MissingExtraError(RagtimeError, ImportError):
+    """A feature needs an optional dependency that is not installed.
+
+    Attributes:
+        module: The module that could not be found, such as ``sentence_transformers``.
+        extra: The extra of ragtime that brings it, such as ``embeddings``.
+        command: The command that installs it.
+    """
+
+    def __init__(self, module: str, extra: str) -> None:
+        """Compose the message from the missing `module` and the `extra` that brings it."""
+        super().__init__(module, extra)  # the arguments, so that the error survives pickling between processes
+        self.module = self.name = module
+        self.extra = extra
+        self.command = f'pip install "{_DISTRIBUTION}[{extra}]"'
+        self.msg = (
+            f"The module {module!r} is not installed; it belongs to the extra {extra!r}. Install it: {self.command}"
+        )
+
+    def __str__(self) -> str:
+        return self.msg
+
+
+class TemplateError(RagtimeError):
+    """A prompt or page template is missing, wrong, or was given wrong variables."""
+
+
+class BackendError(RagtimeError):
+    """A model or a model server failed."""
+
+
+class StorageError(RagtimeError):
+    """A file, database or index cannot be read or written."""
+
+
+class GenerationError(RagtimeError):
+    """The sources cannot give the training data asked for."""
+
+
+class FineTuningError(RagtimeError):
+    """A training run, an evaluation or a promotion cannot go on."""
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Suggest the candidate nearest to a misspelt name.
+
+    Args:
+        name: The name that is not known.
+        candidates: The names that are.
+
+    Returns:
+        ``"; did you mean 'NEAREST'?"``, ready to be appended to a message, or ``""`` when nothing is near.
+    """
+    import difflib  # noqa: PLC0415 - only needed once something has gone wrong
+
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return f"; did you mean {lowered[near[0]]!r}?" if near else ""

@@ -1,0 +1,1 @@
+"""What ragtime tells about itself while it works, see :mod:`ragtime.monitoring.logging`."""

@@ -1,0 +1,1 @@
+"""Small parts that every service shares: files, hashing, tokens, progress, workers, extras."""

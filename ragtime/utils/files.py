@@ -1,0 +1,199 @@
+"""Files that are never half-written, paths that never leave their folder, and JSON Lines with line numbers."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from ragtime.errors import InvalidArgumentError, StorageError
+
+__all__ = ["atomic_writer", "read_jsonl", "resolve_inside", "write_bytes", "write_json", "write_text"]
+
+_TEMPORARY = ".tmp"
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
+
+
+@contextmanager
+def atomic_writer(path: str | Path, *, text: bool = True) -> Iterator[IO[Any]]:
+    """Write a file beside its place and move it there when the ``with`` block ends well.
+
+    Whatever happens, a crash of the machine included, `path` holds its old content or the new one. Data and name are
+    flushed to disk before this returns. A failed block leaves nothing behind; a killed process leaves a hidden ``.tmp``
+    file, which nothing reads. Folders are made as needed, an existing file keeps its permissions, a symbolic link its
+    place.
+
+    Args:
+        path: The file to write.
+        text: Whether the block writes text, in UTF-8 with line breaks as given, or bytes.
+
+    Yields:
+        The open file.
+
+    Raises:
+        StorageError: The file cannot be written: no space, no permission, or the place is a folder.
+    """
+    target = Path(os.path.realpath(path))  # so that a symbolic link keeps pointing where it points
+    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}{_TEMPORARY}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # os.open applies the umask to 0o666, as for any new file; the modules for temporary files give 0o600.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") if text else os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno in _DISK_ERRORS or error.filename in {str(temporary), temporary}:
+            raise _cannot_write(path, error) from error
+        raise  # the block's own
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(path: str | Path, error: OSError) -> StorageError:
+    return StorageError(f"Cannot write {str(path)!r}: {error.strerror or error}")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` in UTF-8, line breaks as they are; see :func:`atomic_writer`.
+
+    Args:
+        path: The file to write.
+        text: Its new content.
+
+    Raises:
+        StorageError: The file cannot be written, or the text holds a lone surrogate, which UTF-8 cannot express.
+    """
+    try:
+        write_bytes(path, text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise StorageError(f"Cannot write {str(path)!r}: a lone surrogate at character {error.start}") from None
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write bytes; see :func:`atomic_writer`.
+
+    Args:
+        path: The file to write.
+        data: Its new content.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    with atomic_writer(path, text=False) as file:
+        file.write(data)
+
+
+def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write a JSON value in UTF-8, keys in their own order, with a line break at the end; see :func:`atomic_writer`.
+
+    Args:
+        path: The file to write.
+        value: A JSON value.
+        indent: Spaces per level; ``None`` means all on one line.
+
+    Raises:
+        InvalidArgumentError: The value is no JSON value, or holds a number that is not finite; nothing is written.
+        StorageError: The file cannot be written.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"Not a JSON value: {error}") from None
+    write_text(path, f"{text}\n")
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read a file of JSON objects, one a line, without holding it in memory.
+
+    Args:
+        path: The file, in UTF-8, with or without a byte order mark; blank lines are passed over.
+
+    Yields:
+        The number of the line, from 1, and the object in it.
+
+    Raises:
+        StorageError: The file cannot be read, or a line is no JSON object; names file and line, and quotes nothing.
+    """
+    number = 0
+    try:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _json_object(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+    except OSError as error:
+        raise StorageError(f"Cannot read {str(path)!r}: {error.strerror or error}") from error
+    except _BadLineError as error:
+        message = f"{path}, line {number}: {error}"
+    else:
+        return
+    raise StorageError(message)  # out here: the error that led to it holds the whole line
+
+
+class _BadLineError(Exception):
+    """A line is no JSON object."""
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _BadLineError("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise _BadLineError(f"not JSON, at column {error.colno}") from None
+    except RecursionError:
+        raise _BadLineError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise _BadLineError(f"expected an object, found {type(value).__name__}")
+    return value
+
+
+def resolve_inside(root: str | Path, name: str) -> Path:
+    """Return the path of something in a folder, given a name that may come from data.
+
+    Args:
+        root: The folder.
+        name: A relative path with ``/`` between its parts.
+
+    Returns:
+        The path, symbolic links resolved; it need not exist.
+
+    Raises:
+        InvalidArgumentError: The name is empty or absolute, holds ``..``, a backslash, a colon or a control character,
+            or a symbolic link leads out of the folder.
+    """
+    parts = name.split("/")
+    if (
+        any(part in {"", ".", ".."} or part != part.strip() for part in parts)
+        or any(character in name for character in "\\:")
+        or not name.isprintable()
+    ):
+        raise InvalidArgumentError(f"Not a name inside a folder: {name[:100]!r}")
+    base = Path(os.path.realpath(root))
+    path = Path(os.path.realpath(base.joinpath(*parts)))
+    if not path.is_relative_to(base):
+        raise InvalidArgumentError(f"{name!r} leads out of its folder")
+    return path
