@@ -85,8 +85,8 @@ def _options(
     if not (quiet or verbose) and chosen.explain("logging.level").kind != "default":
         level = chosen.logging.level
     configure_logging(format=log_format, level=level)
-    # main() tells a failure in words; as a log event it is for machines, and for who asks.
-    told_twice = not verbose and (log_format or chosen.logging.format) == "console"
+    # main() tells a failure in words; as a log event it is for machines, and for those who ask for more.
+    told_twice = level in {"WARNING", "ERROR"} and (log_format or chosen.logging.format) == "console"
     logging.getLogger(__name__).setLevel(logging.CRITICAL if told_twice else logging.NOTSET)
     if quiet:
         context.with_resource(override_settings(logging__progress="off"))

@@ -216,11 +216,13 @@ def _add_record_facts(_: Any, __: str, event: _Event) -> _Event:
         "logger": record.name,
         **event,
     }
-    error = facts.pop("exc_info", None)
+    for left_behind in ("message", "asctime"):  # by the formatter of another handler
+        facts.pop(left_behind, None)
+    error, stack = facts.pop("exc_info", None), facts.pop("stack_info", None)
     if error:
         facts["exception"] = "".join(traceback.format_exception(*error)).rstrip("\n")  # redacted with the rest
-    if record.stack_info:
-        facts["stack"] = record.stack_info
+    if stack:
+        facts["stack"] = stack
     return facts
 
 

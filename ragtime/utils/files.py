@@ -56,7 +56,7 @@ def atomic_writer(path: str | Path, *, text: bool = True) -> Iterator[IO[Any]]:
                 os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
     except OSError as error:
-        if error.errno in _DISK_ERRORS or error.filename in {str(temporary), temporary}:
+        if error.errno in _DISK_ERRORS or error.filename in {str(temporary), str(target)}:
             raise _cannot_write(path, error) from error
         raise  # the block's own
     finally:
@@ -159,7 +159,7 @@ class _BadLineError(Exception):
 
 def _json_object(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8").strip())
     except UnicodeDecodeError:
         raise _BadLineError("not UTF-8") from None
     except json.JSONDecodeError as error:
