@@ -55,7 +55,7 @@ lint: $(STAMP) ## Check style, types, docstrings and the direction of imports
 	$(BIN)/lint-imports --no-logo
 
 docs: $(STAMP) ## Build the documentation, strictly, into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 generate: $(STAMP) ## Write what is generated from the settings model
 	$(BIN)/ragtime settings --generate markdown > docs/reference/settings.md
