@@ -84,7 +84,7 @@ _SHARES = {1: "5th percentile", 10: "median", 19: "95th percentile"}
 AREA = Area(
     title="Token estimates",
     about="Estimate divided by the count of all-MiniLM-L6-v2's tokenizer, for texts of 10 tokens or more: docstrings "
-    "and code of the standard library, and with DATA four kinds of outside texts. Speed in million characters a second.",
+    "and code of the standard library, and with DATA four kinds of outside texts. Speed on docstrings.",
     rows=[
         *(
             Row(
