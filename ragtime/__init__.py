@@ -8,8 +8,7 @@ Importing this package loads no third-party package: the names below are looked 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # importing typing would take most of the time that `import ragtime` has
 if TYPE_CHECKING:
     from ragtime.config.settings import Settings, get_settings, override_settings
     from ragtime.errors import RagtimeError

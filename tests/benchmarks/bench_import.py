@@ -16,7 +16,7 @@ _CACHE = tempfile.mkdtemp(prefix="ragtime-bench-")  # compiled modules: the firs
 
 
 def _milliseconds(_: Bench, statement: str) -> float:
-    package = statement.split()[1].partition(".")[0] if statement else "sys"
+    package = statement.split()[1].partition(".")[0].rstrip(";") if statement else "sys"
     if importlib.util.find_spec(package) is None:
         raise Unavailable(f"{package} is not installed")
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": _CACHE, "HF_HUB_OFFLINE": "1"}
