@@ -40,7 +40,7 @@ test-lowest: $(LOWEST)/.installed ## Run the quick tests with the oldest support
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python -m pip install -q -c constraints-lowest.txt -e ".[conport,data,llm,migrate]" \
+	$(LOWEST)/bin/python -m pip install -q -c constraints-lowest.txt -e ".[bench,conport,data,llm,migrate]" \
 		pytest pytest-cov pytest-timeout hypothesis hatchling editables
 	@touch $@
 
