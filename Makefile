@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := dev
+EXTRAS := dev,all
 STAMP := $(VENV)/.installed
 LOWEST := .venv-lowest
 SECONDS_OF := --durations=10

@@ -14,6 +14,7 @@ import typer
 
 import ragtime
 from ragtime.cli.demo import demo
+from ragtime.cli.doctor import doctor
 from ragtime.cli.output import print_line
 from ragtime.cli.settings import settings
 from ragtime.config.settings import get_settings, override_settings
@@ -51,6 +52,7 @@ def _register(function: Callable[..., None]) -> None:
 
 
 _register(demo)
+_register(doctor)
 _register(settings)
 
 

@@ -9,6 +9,7 @@ The end is the event ``load_corpus finished`` with the fields ``operation``, ``f
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,13 @@ class Operation:
 
 @contextmanager
 def log_operation(
-    log: Logger, name: str, /, *, clock: Callable[[], float] = time.perf_counter, **fields: Any
+    log: Logger,
+    name: str,
+    /,
+    *,
+    level: int = logging.INFO,
+    clock: Callable[[], float] = time.perf_counter,
+    **fields: Any,
 ) -> Iterator[Operation]:
     """Log the public operation that the ``with`` block does.
 
@@ -50,6 +57,7 @@ def log_operation(
     Args:
         log: Logger of the module that does the work.
         name: Name of the operation, the public function's as a rule.
+        level: Level of the end; lower it where one operation is a mere look-up.
         clock: Returns seconds; only differences count.
         **fields: What is known before the work: ids, paths, options.
 
@@ -69,4 +77,6 @@ def log_operation(
         extra = {"operation": name, **told}
         log.error("%s failed", name, extra=extra)  # noqa: TRY400 - the traceback is for whoever handles the error
         raise
-    log.info("%s finished", name, extra={"operation": name, **operation.fields, "seconds": round(clock() - start, 3)})
+    log.log(
+        level, "%s finished", name, extra={"operation": name, **operation.fields, "seconds": round(clock() - start, 3)}
+    )

