@@ -114,7 +114,7 @@ class TextGenerator(Protocol):
         stop: Sequence[str] = (),
         on_usage: Callable[[TokenUsage], None] | None = None,
     ) -> Iterator[str]:
-        """Answer `messages` piece by piece; the pieces joined are what :meth:`generate` returns."""
+        """Answer `messages` piece by piece; the pieces joined are what ``generate`` returns."""
         ...
 
 

@@ -57,7 +57,7 @@ def resolve_model(name: str, *, registry: RegistryResolver | None = None) -> Res
         registry: Finds models of the registry; ``None`` means that there is no registry.
 
     Returns:
-        The folder, checked by :func:`check_model_folder`. A model of the hub is downloaded when it is not in the cache.
+        The folder, checked by ``check_model_folder``. A model of the hub is downloaded when it is not in the cache.
 
     Raises:
         BackendError: The model is not found, and what was tried; or it needs pickles or code of its own.

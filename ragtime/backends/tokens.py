@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 
 
 class TokenizerCounter:
-    """Counts with a tokenizer; a :class:`ragtime.protocols.TokenCounter`.
+    """Counts with a tokenizer; a ``ragtime.protocols.TokenCounter``.
 
     Attributes:
         name: The model whose tokenizer it is.

@@ -5,9 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
@@ -26,10 +31,22 @@ __all__ = ["app", "main"]
 
 _log = get_logger(__name__)
 _LEVELS = ("WARNING", "INFO", "DEBUG")  # by the number of -v
-_FAILED, _MISUSED = 1, 2  # exit codes: the work failed; the user's arguments or settings are wrong
+_FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130  # exit codes: the work failed; arguments or settings are wrong; Ctrl-C
 
 # Rich tracebacks would print local variables, and with them keys and documents.
 app = typer.Typer(name="ragtime", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The global options."""
+
+    verbose: int = 0
+    quiet: bool = False
+    log_format: Literal["console", "json"] | None = None
+
+
+_options: ContextVar[_Options | None] = ContextVar("ragtime_cli_options", default=None)
 
 
 def _register(function: Callable[..., None]) -> None:
@@ -39,7 +56,7 @@ def _register(function: Callable[..., None]) -> None:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         code = 0
-        with log_operation(_log, f"ragtime {name}") as operation:
+        with _prepared(), log_operation(_log, f"ragtime {name}") as operation:
             try:
                 function(*args, **kwargs)
             except typer.Exit as ending:  # a result such as "found problems", not a failure
@@ -63,8 +80,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
 
 
 @app.callback()
-def _options(
-    context: typer.Context,
+def _take_options(
     *,
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Log more; twice: even more.")
@@ -81,17 +97,35 @@ def _options(
 
     Results go to standard output, logs and progress to standard error.
     """
-    level = "ERROR" if quiet else _LEVELS[min(verbose, len(_LEVELS) - 1)]
-    configure_logging(format=log_format or "console", level=level)  # before the settings are read, which may warn
-    chosen = get_settings()
-    if not (quiet or verbose) and chosen.explain("logging.level").kind != "default":
-        level = chosen.logging.level
-    configure_logging(format=log_format, level=level)
+    _options.set(_Options(verbose=verbose, quiet=quiet, log_format=log_format))
+
+
+@contextmanager
+def _prepared() -> Iterator[None]:
+    """Set up logging and progress for one command, as its global options and the settings say."""
+    options = _options.get() or _Options()
+    level = "ERROR" if options.quiet else _LEVELS[min(options.verbose, len(_LEVELS) - 1)]
+    configure_logging(
+        format=options.log_format or "console", level=level
+    )  # before the settings are read, which may warn
+    style = options.log_format or "console"
+    try:
+        chosen = get_settings()
+    except ConfigurationError:  # a command that needs the settings will say so; help and generated files do not
+        chosen = None
+    if chosen is not None:
+        style = options.log_format or chosen.logging.format
+        if not (options.quiet or options.verbose) and chosen.explain("logging.level").kind != "default":
+            level = chosen.logging.level
+    configure_logging(format=style, level=level)
     # main() tells a failure in words; as a log event it is for machines, and for those who ask for more.
-    told_twice = level in {"WARNING", "ERROR"} and (log_format or chosen.logging.format) == "console"
+    told_twice = level in {"WARNING", "ERROR"} and style == "console"
     logging.getLogger(__name__).setLevel(logging.CRITICAL if told_twice else logging.NOTSET)
-    if quiet:
-        context.with_resource(override_settings(logging__progress="off"))
+    if options.quiet and chosen is not None:
+        with override_settings(logging__progress="off"):
+            yield
+    else:
+        yield
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -106,12 +140,44 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             has a traceback.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _options.set(_Options())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+    sys.exit(_run(given))
+
+
+def _run(given: list[str]) -> int:
+    as_json = "--json" in given
     try:
-        typer.main.get_command(app)(args=given, prog_name="ragtime")
+        code = typer.main.get_command(app)(args=given, prog_name="ragtime", standalone_mode=False)
+        sys.stdout.flush()
     except RagtimeError as error:
-        if "--json" in given:
-            sys.stderr.write(json.dumps({"error": {"type": type(error).__name__, "message": str(error)}}) + "\n")
+        _tell(error, str(error), as_json=as_json)
+        return _MISUSED if isinstance(error, InvalidArgumentError | ConfigurationError) else _FAILED
+    except typer.Abort:
+        _tell(KeyboardInterrupt(), "interrupted", as_json=as_json)
+        return _INTERRUPTED
+    except OSError as error:  # standard output is full or gone
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter does not stumble over it once more
+        _tell(error, f"cannot write the result: {error.strerror}", as_json=as_json)
+        return _FAILED
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        if as_json:
+            _tell(error, error.format_message(), as_json=True)
         else:
-            sys.stderr.write(f"ragtime: {error}\n")
-        sys.exit(_MISUSED if isinstance(error, InvalidArgumentError | ConfigurationError) else _FAILED)
-    sys.exit(0)
+            error.show()  # type: ignore[attr-defined]
+        return _MISUSED
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: BaseException, message: str, *, as_json: bool) -> None:
+    line = (
+        json.dumps({"error": {"type": type(error).__name__, "message": message}}) if as_json else f"ragtime: {message}"
+    )
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,18 +10,27 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["print_json", "print_line", "print_table"]
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a value must not move the cursor
 
 
 def print_json(value: Any) -> None:
     """Print a JSON value, and nothing else, on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    _write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
 def print_line(text: str) -> None:
     """Print a line of text on standard output, as it is."""
-    sys.stdout.write(f"{text}\n")
+    _write(f"{text}\n")
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:  # closed before we were started
+        raise OSError(errno.EBADF, "standard output is closed")
+    sys.stdout.write(text)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
@@ -31,14 +41,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
         rows: Cells of each row, as many as there are columns; nothing in them is markup.
         title: Stands above the table on a terminal; ``None`` means no title.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
+    if sys.stdout is None or not sys.stdout.isatty():
         for row in (columns, *rows):
-            print_line("\t".join(" ".join(cell.split()) for cell in row))
+            print_line("\t".join(cell.translate(_CONTROL) for cell in row))
         return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    console.print(table)
+        table.add_row(*(Text(cell.translate(_CONTROL)) for cell in row))
+    Console(highlight=False).print(table)

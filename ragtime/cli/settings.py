@@ -10,6 +10,8 @@ from pydantic import SecretStr
 from ragtime.cli.output import print_json, print_line, print_table
 from ragtime.config.reference import settings_env_example, settings_markdown, settings_schema
 from ragtime.config.settings import Explanation, get_settings
+from ragtime.errors import InvalidArgumentError
+from ragtime.monitoring.redaction import redact_text
 
 __all__ = ["settings"]
 
@@ -36,12 +38,19 @@ def settings(
       ragtime settings --generate env > .env
     """  # noqa: D412 - typer shows this text as it is
     if generate is not None:
+        if name is not None or as_json:
+            raise InvalidArgumentError("--generate prints a whole file; it goes with no name and not with --json")
         print_line(_GENERATED[generate]().rstrip("\n"))
         return
     current = get_settings()
     if name is not None:
         explanation = current.explain(name)
-        print_json(_as_dict(explanation)) if as_json else print_line(str(explanation))
+        if as_json:
+            losers = [{"value": _plain(value), "source": source} for value, source in explanation.beaten]
+            print_json({"name": explanation.name, **_as_dict(explanation), "beaten": losers})
+        else:
+            beaten = [f", over {_quoted(value)} ({source})" for value, source in explanation.beaten]
+            print_line("".join([f"{explanation.name} = {_quoted(explanation.value)} ({explanation.source})", *beaten]))
         return
     explained = current.explain_all()
     if as_json:
@@ -52,11 +61,20 @@ def settings(
 
 
 def _as_dict(explanation: Explanation) -> dict[str, Any]:
-    plain = explanation.value if isinstance(explanation.value, int | float | bool | None) else _shown(explanation.value)
-    return {"value": plain, "kind": explanation.kind, "source": explanation.source}
+    return {"value": _plain(explanation.value), "kind": explanation.kind, "source": explanation.source}
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | float | bool | None) else _shown(value)
 
 
 def _shown(value: object) -> str:
     if value is None:
         return "none"
-    return "**********" if isinstance(value, SecretStr) else str(value)
+    # A key may have got into a field that is not meant for keys, such as a command line.
+    return "**********" if isinstance(value, SecretStr) else redact_text(str(value))
+
+
+def _quoted(value: object) -> str:
+    shown = _plain(value)
+    return repr(shown) if isinstance(value, str) else str(shown)

@@ -1,1 +1,1 @@
-"""Settings: one object that drives everything, see :mod:`ragtime.config.settings`."""
+"""Settings: one object that drives everything, see ``ragtime.config.settings``."""

@@ -23,6 +23,7 @@ __all__ = ["settings_env_example", "settings_markdown", "settings_schema"]
 def settings_schema() -> str:
     """Return the JSON Schema of ``ragtime.toml`` (draft 2020-12), for editors that complete and check it."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+    schema["additionalProperties"] = False
     schema["title"], schema["description"] = "ragtime.toml", "Settings of ragtime."
     return json.dumps(schema, indent=2) + "\n"
 

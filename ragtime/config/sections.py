@@ -1,16 +1,18 @@
 """The sections of the settings: plain frozen models, one a concern.
 
-A section reads nothing by itself; :class:`ragtime.config.settings.Settings` fills it. Every field says its unit. A
-field that has no bearing on results (paths, secrets, logging) is no part of the settings hash of a lineage.
+A section reads nothing by itself; ``ragtime.config.settings.Settings`` fills it. Every field says its unit.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from ragtime.records.base import Frozen
 
 __all__ = [
     "ConPortSettings",
@@ -35,13 +37,23 @@ def _server_url(url: str) -> str:
     # Credentials in a URL would travel into logs, dumps and error texts, where no SecretStr hides them.
     try:
         parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         raise ValueError("is not an address") from None  # the original text quotes the address
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not whole or not url.isprintable() or any(character.isspace() for character in url):
         raise ValueError("must be an absolute http:// or https:// address")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password; give the key in api_key")
+    if "@" in unicodedata.normalize("NFKC", parts.netloc) or parts.query or parts.fragment:
+        raise ValueError("must not hold a user name, a password or a query; give the key in api_key")
     return url.rstrip("/")
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value().strip()
+    if not text or not text.isprintable():
+        raise ValueError("must be one line, and not blank")
+    if set(text) == {"*"}:
+        raise ValueError("is the mask of a key, not the key")
+    return SecretStr(text)
 
 
 def _upper(level: object) -> object:
@@ -52,6 +64,7 @@ Name = Annotated[str, AfterValidator(_without_blanks)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 Rating = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
@@ -59,12 +72,10 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Befo
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
-class Section(BaseModel):
+class Section(Frozen):
     """Base of all sections: frozen, nothing unknown, and no value of a field in an error text."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="forbid", validate_default=True)
 
 
 class EmbeddingSettings(Section):
@@ -86,7 +97,7 @@ class EmbeddingSettings(Section):
     base_url: ServerUrl | None = Field(
         default=None, description="Address of the server, such as http://localhost:11434/v1."
     )
-    api_key: SecretStr | None = Field(default=None, description="Key for the server.")
+    api_key: ApiKey | None = Field(default=None, description="Key for the server.")
     timeout_seconds: Seconds = Field(default=60.0, description="Limit for one request to the server, in seconds.")
     cache_max_bytes: Annotated[int, Field(ge=0)] = Field(
         default=1_000_000_000,
@@ -104,7 +115,7 @@ class LLMSettings(Section):
     base_url: ServerUrl | None = Field(
         default=None, description="Address of the server, such as http://localhost:11434/v1."
     )
-    api_key: SecretStr | None = Field(default=None, description="Key for the server.")
+    api_key: ApiKey | None = Field(default=None, description="Key for the server.")
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
         default=0.3, description="Sampling temperature, 0 to 2."
     )
@@ -193,7 +204,10 @@ class ConPortSettings(Section):
     mode: Literal["embedded", "server", "off"] = Field(
         default="embedded", description="JSON records in `data_dir`, a Context Portal server, or nothing."
     )
-    command: Name | None = Field(default=None, description="Command line that starts the server over stdio.")
+    command: Name | None = Field(
+        default=None,
+        description="Command line that starts the server over stdio; put keys into the environment, not here.",
+    )
     url: ServerUrl | None = Field(default=None, description="Address of a server reached over HTTP.")
     workspace_id: Name | None = Field(
         default=None, description="Workspace of the records; none: the working directory."
@@ -202,7 +216,7 @@ class ConPortSettings(Section):
 
 
 class LoggingSettings(Section):
-    """What :func:`ragtime.monitoring.logging.configure_logging` does when its arguments leave it open."""
+    """What ``ragtime.monitoring.logging.configure_logging`` does when its arguments leave it open."""
 
     level: Level = Field(default="INFO", description="Least severe level that is shown.")
     format: Literal["console", "json"] = Field(

@@ -14,10 +14,12 @@ at import.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +57,7 @@ from ragtime.errors import ConfigurationError, InvalidArgumentError, SettingProb
 __all__ = ["Explanation", "Settings", "get_settings", "override_settings", "reload_settings"]
 
 _MASK = "**********"
+_HIDDEN = SecretStr("-")  # stands for a beaten secret, whatever it was
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Settings(BaseSettings):
 
     Arguments are fields, ``Settings(seed=7)``, whole or partial sections, ``Settings(embedding={"batch_size": 8})``, or
     fields of sections by their double-underscore name, ``Settings(embedding__batch_size=8)``. The object is frozen;
-    :meth:`replace` makes a changed copy.
+    ``replace`` makes a changed copy.
     """
 
     model_config = SettingsConfigDict(
@@ -125,10 +128,10 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: Names every wrong value with its source and what is allowed, and every unknown name.
         """
-        self._assemble([_argument_layer("argument", values), *read_layers(type(self), env_file=_env_file)])
+        self._assemble([_argument_layer(type(self), "argument", values), *read_layers(type(self), env_file=_env_file)])
 
     def _assemble(self, layers: Sequence[Layer]) -> None:
-        """Validate the merged `layers`, strongest first, and keep them for :meth:`explain`."""
+        """Validate the merged `layers`, strongest first, and keep them for ``explain``."""
         layers = [seal(type(self), layer) for layer in layers]
         problems = [problem for layer in layers for problem in unknown_names(type(self), layer)]
         merged: dict[str, Any] = {}
@@ -168,7 +171,7 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: As the constructor.
         """
-        return cls._from_layers([_argument_layer("argument", values)])
+        return cls._from_layers([_argument_layer(cls, "argument", values)])
 
     def replace(self, **changes: Any) -> Self:
         """Make a changed copy.
@@ -182,7 +185,7 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: As the constructor.
         """
-        return self._from_layers([_argument_layer("override", changes), *self._layers])
+        return self._from_layers([_argument_layer(type(self), "override", changes), *self._layers])
 
     @classmethod
     def _from_layers(cls, layers: Sequence[Layer]) -> Self:
@@ -191,8 +194,21 @@ class Settings(BaseSettings):
         return settings
 
     def data_path(self, *parts: str) -> Path:
-        """Return the absolute path of something in `data_dir`, a relative one being below today's working directory."""
-        return Path.cwd().joinpath(self.data_dir.expanduser(), *parts)
+        """Find something in the data folder.
+
+        Args:
+            *parts: Its place there.
+
+        Returns:
+            The absolute path, whether or not there is something; a relative `data_dir` is below the working directory.
+
+        Raises:
+            ConfigurationError: There is no working directory, or no home for a ``~``.
+        """
+        try:
+            return Path.cwd().joinpath(self.data_dir.expanduser(), *parts)
+        except (OSError, RuntimeError) as error:
+            raise ConfigurationError(f"data_dir = {_show(self.data_dir)} cannot be found: {error}") from None
 
     def explain(self, name: str) -> Explanation:
         """Tell where the value of a field comes from.
@@ -215,7 +231,8 @@ class Settings(BaseSettings):
         found = [(given, layer) for layer in self._layers for given in layer.find(name)]
         if not found:
             return Explanation(name, value, "default", "default")
-        beaten = [(given, layer.describe(name)) for given, layer in found[1:]]
+        secret = is_secret(type(self), name)
+        beaten = [(_HIDDEN if secret else given, layer.describe(name)) for given, layer in found[1:]]
         winner = found[0][1]
         return Explanation(name, value, winner.kind, winner.describe(name), (*beaten, (default, "default")))
 
@@ -223,8 +240,30 @@ class Settings(BaseSettings):
         """Explain every field, in the order of their definition."""
         return [self.explain(name) for name in field_names(type(self))]
 
+    @classmethod
+    def model_validate(cls, obj: Any, **_: Any) -> Self:
+        """Construct from a mapping, as the constructor does; what is settings already is returned as it is."""
+        return obj if isinstance(obj, cls) else cls(**obj)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **_: Any) -> Self:
+        """Construct from a JSON object, as the constructor does."""
+        try:
+            values = json.loads(json_data)
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise ConfigurationError("Settings are made from a JSON object; found something else")
+        return cls(**values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):  # pydantic's own error would quote the value
+            hint = f"settings.replace({name}=...)" if name in type(self).model_fields else "settings.replace(...)"
+            raise ConfigurationError(f"Settings are frozen; make a changed copy with {hint}")
+        super().__setattr__(name, value)
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy; unlike pydantic's own, `update` is validated, as in :meth:`replace`."""
+        """Return a copy; unlike pydantic's own, `update` is validated, as in ``replace``."""
         return self.replace(**update) if update else super().model_copy(deep=deep)
 
     def __eq__(self, other: object) -> bool:
@@ -240,6 +279,7 @@ class Settings(BaseSettings):
         return _unpickle, (type(self), values)
 
 
+_LIKE_A_SECRET = re.compile(r"(?i)@|\b[a-z]{2,6}[-_](?=\S*\d)\S{8,}|key|token|secret|passw|bearer|eyJ")
 _read_lock = threading.RLock()
 _cached: list[Settings] = []
 _override: ContextVar[Settings | None] = ContextVar("ragtime_settings_override", default=None)
@@ -264,7 +304,7 @@ def get_settings() -> Settings:
 
 
 def reload_settings() -> Settings:
-    """Read all sources again, for :func:`get_settings` from now on.
+    """Read all sources again, for ``get_settings`` from now on.
 
     Overrides that are in force stay in force; objects that already exist keep the settings they were made with.
 
@@ -282,14 +322,14 @@ def reload_settings() -> Settings:
 
 @contextmanager
 def override_settings(settings: Settings | None = None, /, **changes: Any) -> Iterator[Settings]:
-    """Let :func:`get_settings` return other settings inside a ``with`` block.
+    """Let ``get_settings`` return other settings inside a ``with`` block.
 
     Overrides nest. One is seen by the code in the block, by asyncio tasks created there and by ragtime's own worker
     threads; other threads and tasks do not see it.
 
     Args:
         settings: The settings to use; ``None`` means the current ones.
-        **changes: Changes to them, given like the arguments of :class:`Settings`.
+        **changes: Changes to them, given like the arguments of ``Settings``.
 
     Yields:
         The settings now in force.
@@ -298,19 +338,22 @@ def override_settings(settings: Settings | None = None, /, **changes: Any) -> It
         ConfigurationError: A change has a wrong value or an unknown name.
     """
     base = get_settings() if settings is None else settings
+    if not isinstance(base, Settings):
+        raise InvalidArgumentError(f"override_settings takes Settings or keyword changes, found {type(base).__name__}")
     token = _override.set(base.replace(**changes) if changes else base)
     try:
         yield get_settings()
     finally:
-        _override.reset(token)
+        with suppress(ValueError):  # ended elsewhere than begun, as when a generator is closed by another task
+            _override.reset(token)
 
 
 def _unpickle(cls: type[Settings], values: dict[str, Any]) -> Settings:
     return cls.isolated(**values)
 
 
-def _argument_layer(kind: SourceKind, values: Mapping[str, Any]) -> Layer:
-    return Layer(kind, nest(values), lambda _: kind)
+def _argument_layer(model: type[BaseModel], kind: SourceKind, values: Mapping[str, Any]) -> Layer:
+    return Layer(kind, nest(model, values), lambda _: kind)
 
 
 def _value_of(model: BaseModel, name: str) -> object:
@@ -333,19 +376,36 @@ def _show(value: object) -> str:
 
 def _problems(error: ValidationError, model: type[BaseModel], layers: Sequence[Layer]) -> Iterator[SettingProblem]:
     """Translate pydantic's errors: each gets its source, and the value found unless it could be or hold a secret."""
-    names = set(field_names(model))
+    names, sections = set(field_names(model)), section_models(model)
     for detail in error.errors(include_url=False, include_context=False):
-        if detail["type"] == "extra_forbidden":
-            continue  # told already, with the nearest name
         name = ".".join(str(part) for part in detail["loc"])
-        while name and name not in names and name not in section_models(model):
+        while name and name not in names and name not in sections:
             name = name.rpartition(".")[0]  # inside a field's value, where a source cannot be told
-        source = next((layer.describe(name) for layer in layers if layer.find(name)), "default")
-        found = detail["input"]
-        shown = name in names and not is_secret(model, name) and isinstance(found, str | int | float | Path)
-        shown = shown and "@" not in str(found)  # an address with a password in it is refused, and must not be told
+        if detail["type"] == "extra_forbidden" or (name in sections and detail["type"] == "model_type"):
+            continue  # told already, with the nearest name or the right shape
         message = detail["msg"].removeprefix("Value error, ")
-        yield SettingProblem(name, source, f"{message}; found {_shorten(found)}" if shown else message)
+        if name in sections:  # a rule about several fields: each of them has a source of its own
+            fields = [f"{name}.{field}" for field in sections[name].model_fields if field in message]
+            told = [f"{field} = {_shown(model, field, _given(field, model, layers))}" for field in fields]
+            yield SettingProblem(name, "; ".join(_sources(fields, layers)), f"{message}; found {', '.join(told)}")
+        else:
+            found = _shown(model, name, detail["input"]) if name in names else ""
+            yield SettingProblem(name, _sources([name], layers)[0], f"{message}; found {found}" if found else message)
+
+
+def _sources(names: Sequence[str], layers: Sequence[Layer]) -> list[str]:
+    places = (next((layer.describe(name) for layer in layers if layer.find(name)), "default") for name in names)
+    return list(dict.fromkeys(places))
+
+
+def _given(name: str, model: type[BaseModel], layers: Sequence[Layer]) -> object:
+    return next((value for layer in layers for value in layer.find(name)), _default_of(model, name))
+
+
+def _shown(model: type[BaseModel], name: str, value: object) -> str:
+    """Show a wrong value, shortened; nothing for one that could be a secret, or hold one."""
+    plain = isinstance(value, str | int | float | Path) and not is_secret(model, name) and not name.endswith("url")
+    return _shorten(value) if plain and not _LIKE_A_SECRET.search(str(value)) else ""
 
 
 def _shorten(value: object, limit: int = 60) -> str:

@@ -1,11 +1,12 @@
 """Where settings come from: arguments, environment, a dotenv file, configuration files.
 
-Each source is read into a :class:`Layer`: a nested dict of the values as they were given, that can tell the place of
+Each source is read into a ``Layer``: a nested dict of the values as they were given, that can tell the place of
 each. Reading checks names; the values themselves are judged once, when the merged result is validated.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -15,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, EnvSettingsSource
-from pydantic_settings.exceptions import SettingsError
 
 from ragtime.config.library_logger import library_logger
 from ragtime.errors import ConfigurationError, SettingProblem, did_you_mean
@@ -41,6 +42,7 @@ __all__ = [
     "unknown_names",
 ]
 
+T = TypeVar("T")
 SourceKind = Literal["argument", "override", "environment", "dotenv", "file", "default"]
 
 PREFIX = "RAGTIME_"
@@ -97,14 +99,15 @@ def environment_name(name: str) -> str:
     return PREFIX + name.replace(".", DELIMITER).upper()
 
 
-def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+def nest(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     """Turn ``{"embedding__batch_size": 8}`` into ``{"embedding": {"batch_size": 8}}``; the rest stays as it is."""
+    sections = section_models(model)
     nested: dict[str, Any] = {}
     for key, value in values.items():
         section, _, inner = key.partition(DELIMITER)
-        given = value
-        if isinstance(given, BaseModel):  # a finished section: only what was set in it is an argument
-            given = {name: getattr(given, name) for name in given.model_fields_set}
+        given = copy.deepcopy(value)  # what the caller does with it later is no longer ours
+        if key in sections and isinstance(given, sections[key]):  # a finished section is taken whole
+            given = {name: getattr(given, name) for name in type(given).model_fields}
         nested = merge(nested, {section: {inner: given}} if section and inner else {key: given})
     return nested
 
@@ -114,8 +117,11 @@ def is_secret(model: type[BaseModel], name: str) -> bool:
     section, _, inner = name.partition(".")
     if inner:
         return is_secret(section_models(model)[section], inner)
-    annotation = model.model_fields[name].annotation
-    return annotation is SecretStr or SecretStr in get_args(annotation)
+    return _mentions_secret(model.model_fields[name].annotation)
+
+
+def _mentions_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_mentions_secret(inner) for inner in get_args(annotation))
 
 
 def seal(model: type[BaseModel], layer: Layer) -> Layer:
@@ -143,7 +149,10 @@ def unknown_names(model: type[BaseModel], layer: Layer) -> Iterator[SettingProbl
     for name, value in layer.values.items():
         if name not in model.model_fields:
             yield SettingProblem(name, layer.describe(name), f"no such setting{did_you_mean(name, model.model_fields)}")
-        elif name in sections and isinstance(value, Mapping):
+        elif name in sections and not isinstance(value, Mapping):
+            shape = "must be a table" if layer.kind == "file" else "must be a section, or a mapping of its fields"
+            yield SettingProblem(name, layer.describe(name), shape)
+        elif name in sections:
             fields = sections[name].model_fields
             for inner in value:
                 if inner not in fields:
@@ -168,54 +177,67 @@ def read_layers(model: type[BaseSettings], *, env_file: str | os.PathLike[str] |
         ConfigurationError: A source cannot be read, or a file that was asked for is not there.
     """
     layers = [_variables_layer(model, "environment", "environment variable", os.environ)]
-    dotenv = env_file or os.environ.get(ENV_FILE)
-    if dotenv:
-        path = Path(dotenv).expanduser()
-        label = f"dotenv file {path}"
-        variables = dotenv_values(stream=StringIO(_read_text(path, label)))
-        layers.append(_variables_layer(model, "dotenv", f"{label}, variable", variables))
+    asked = env_file or control_variable(ENV_FILE)
+    if asked:
+        path = _expanded(asked)
+        variables = _or_raise(_parse_dotenv(path))
+        if any(name.upper() == CONFIG_FILE for name in variables):
+            library_logger(__name__).warning(
+                "%s in dotenv file %s is ignored; set it in the environment", CONFIG_FILE, path
+            )
+        layers.append(_variables_layer(model, "dotenv", f"dotenv file {path}, variable", variables))
     layers.extend(_file_layers())
     return [layer for layer in layers if layer.values]
+
+
+def control_variable(name: str) -> str | None:
+    """Return an environment variable of ours that is no setting, written in capitals or not."""
+    return os.environ.get(name) or os.environ.get(name.lower())
 
 
 def _variables_layer(
     model: type[BaseSettings], kind: SourceKind, label: str, variables: Mapping[str, str | None]
 ) -> Layer:
     """Read the variables that ragtime knows, and warn of others with its prefix: they may be somebody else's."""
-    known = {environment_name(name) for name in (*field_names(model), *section_models(model))}
-    written = {name.upper(): name for name in variables if name.upper().startswith(PREFIX)}
+    sections = {environment_name(name): name for name in section_models(model)}
+    known = {*map(environment_name, field_names(model)), *sections}
+    written = {name.upper(): name for name, value in variables.items() if name.upper().startswith(PREFIX) and value}
     for upper, name in written.items():
         if upper not in known and upper not in {CONFIG_FILE, ENV_FILE}:
-            library_logger(__name__).warning("Unknown %s %s is ignored%s", label, name, did_you_mean(upper, known))
+            near = did_you_mean(upper, {*known, CONFIG_FILE, ENV_FILE})
+            library_logger(__name__).warning("Unknown %s %s is ignored%s", label, name, near)
 
     def describe(name: str) -> str:
         single, whole = environment_name(name), environment_name(name.partition(".")[0])
-        return f"{label} {written.get(single) or written.get(whole) or single}"
+        if single in written or whole in written:
+            return f"{label} {written.get(single) or written[whole]}"
+        inside = [given for upper, given in written.items() if upper.startswith(single + DELIMITER)]
+        return f"{label} {', '.join(inside) or single}"
 
+    broken = [
+        name for upper, name in sections.items() if upper in written and not _is_object(variables[written[upper]])
+    ]
+    if broken:
+        message = "must be a JSON object; or set its fields one by one"
+        problems = [SettingProblem(name, describe(name), message) for name in broken]
+        raise ConfigurationError.from_problems(problems)
     source = EnvSettingsSource(model)
-    source.env_vars = {
-        upper.lower(): variables[name] for upper, name in written.items() if upper in known and variables[name]
-    }
-    try:
-        return Layer(kind, source(), describe)
-    except SettingsError:
-        broken = [
-            name
-            for name in section_models(model)
-            if _is_broken_json(source.env_vars.get(environment_name(name).lower()))
-        ]
-    # Raised out here, so that no error hangs on it that holds what was read: that may be a key.
-    message = "must be a JSON object; or set its fields one by one"
-    raise ConfigurationError.from_problems([SettingProblem(name, describe(name), message) for name in broken])
+    source.env_vars = {upper.lower(): variables[name] for upper, name in written.items() if upper in known}
+    return Layer(kind, source(), describe)
 
 
 def _file_layers() -> Iterator[Layer]:
-    named = os.environ.get(CONFIG_FILE)
-    candidates = [Path(named).expanduser()] if named else [Path.cwd() / "ragtime.toml", Path.cwd() / "pyproject.toml"]
+    named = control_variable(CONFIG_FILE)
+    if named:
+        candidates = [_expanded(named)]
+    else:
+        try:
+            candidates = [path for name in ("ragtime.toml", "pyproject.toml") if (path := Path.cwd() / name).is_file()]
+        except OSError as error:
+            told = f"cannot be read: {error.strerror}; change to a folder that is there"
+            raise _unreadable("the working directory", told) from None
     for path in candidates:
-        if not named and not path.is_file():
-            continue
-        table: Any = _read_toml(path, f"{path}, named by {CONFIG_FILE}" if named else str(path))
+        table: Any = _or_raise(_parse_toml(path, f"{path}, named by {CONFIG_FILE}" if named else str(path)))
         source = str(path)
         if path.name == "pyproject.toml":
             source = f"[tool.ragtime] in {path}"
@@ -230,34 +252,62 @@ def _place(source: str, _: str) -> str:
     return source
 
 
-def _read_toml(path: Path, label: str) -> dict[str, Any]:
+# What is read may hold keys. The parsers below return a problem instead of raising one, so that neither an error nor a
+# frame of its traceback holds the text.
+
+
+def _or_raise(parsed: T | SettingProblem) -> T:
+    if isinstance(parsed, SettingProblem):
+        raise ConfigurationError.from_problems([parsed])
+    return parsed
+
+
+def _parse_toml(path: Path, label: str) -> dict[str, Any] | SettingProblem:
     text = _read_text(path, label)
+    if isinstance(text, SettingProblem):
+        return text
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         position = re.search(r"\(at [^()]*\)$", str(error))  # the rest of its text may quote the file
-    raise _unreadable(label, f"is not valid TOML {position[0] if position else ''}".rstrip())
+        return SettingProblem("", label, f"is not valid TOML {position[0] if position else ''}".rstrip())
+    except (ValueError, RecursionError):
+        return SettingProblem("", label, "holds a number that is too long, or is nested too deeply")
 
 
-def _read_text(path: Path, label: str) -> str:
+def _parse_dotenv(path: Path) -> dict[str, str | None] | SettingProblem:
+    label = f"dotenv file {path}"
+    text = _read_text(path, label)
+    if isinstance(text, SettingProblem):
+        return text
+    wrong = next((binding.original.line for binding in parse_stream(StringIO(text)) if binding.error), None)
+    if wrong is not None:
+        return SettingProblem("", label, f"line {wrong} is no assignment; write NAME=value")
+    return dotenv_values(stream=StringIO(text), interpolate=False)  # a key may hold a dollar sign
+
+
+def _read_text(path: Path, label: str) -> str | SettingProblem:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        message = "is not UTF-8"
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-    raise _unreadable(label, message)
+        return SettingProblem("", label, "is not UTF-8")
+    except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+        return SettingProblem("", label, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _unreadable(label: str, message: str) -> ConfigurationError:
     return ConfigurationError.from_problems([SettingProblem("", label, message)])
 
 
-def _is_broken_json(text: str | None) -> bool:
-    if text is None:
-        return False
+def _expanded(name: str | os.PathLike[str]) -> Path:
     try:
-        json.loads(text)
-    except ValueError:
-        return True
-    return False
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise _unreadable(str(name), f"cannot be found: {error}") from None
+
+
+def _is_object(text: str | None) -> bool:
+    try:
+        return isinstance(json.loads(text or ""), dict)
+    except (ValueError, RecursionError):
+        return False

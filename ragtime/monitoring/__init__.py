@@ -1,1 +1,1 @@
-"""What ragtime tells about itself while it works, see :mod:`ragtime.monitoring.logging`."""
+"""What ragtime tells about itself while it works, see ``ragtime.monitoring.logging``."""

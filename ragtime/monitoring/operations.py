@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Operation", "log_operation"]
 
+_FRAMES = 4  # tell, this module's generator, contextlib's __enter__ or __exit__, then the block's own
+
 
 class Operation:
-    """What an operation tells at its end; made by :func:`log_operation`.
+    """What an operation tells at its end; made by ``log_operation``.
 
     Attributes:
         name: Name of the operation.
@@ -69,14 +71,21 @@ def log_operation(
     """
     operation = Operation(name, dict(fields))
     start = clock()
-    log.debug("%s started", name, extra={"operation": name, **operation.fields})
+
+    def tell(severity: int, what: str, **more: Any) -> None:
+        extra = {"operation": name, **operation.fields, **more}
+        log.log(severity, "%s %s", name, what, extra=extra, stacklevel=_FRAMES)
+
+    def seconds() -> float:
+        return round(clock() - start, 3)
+
+    tell(logging.DEBUG, "started")
     try:
         yield operation
     except BaseException as error:
-        told = {**operation.fields, "seconds": round(clock() - start, 3), "error": type(error).__name__}
-        extra = {"operation": name, **told}
-        log.error("%s failed", name, extra=extra)  # noqa: TRY400 - the traceback is for whoever handles the error
+        if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
+            tell(level, "finished", seconds=seconds(), stopped=True)  # its user had enough, or all is done
+        else:
+            tell(logging.ERROR, "failed", seconds=seconds(), error=type(error).__name__)
         raise
-    log.log(
-        level, "%s finished", name, extra={"operation": name, **operation.fields, "seconds": round(clock() - start, 3)}
-    )
+    tell(level, "finished", seconds=seconds())

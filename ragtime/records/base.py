@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Identifier", "Record", "Text"]
+__all__ = ["Frozen", "FrozenDict", "Identifier", "Record", "Text", "freeze"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
-class Record(BaseModel):
+class Frozen(BaseModel):
+    """A model whose fields cannot be set, and whose errors do not tell the values.
+
+    Pydantic's own error for a frozen model quotes the value that was to be set.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, protected_namespaces=())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+            return
+        problem: Any = {"type": "frozen_instance", "loc": (name,), "input": None}
+        raise ValidationError.from_exception_data(type(self).__name__, [problem], hide_input=True)
+
+
+class Record(Frozen):
     """Base of all records: frozen, nothing unknown, equal when all fields are equal, and no content in an error's text.
 
     Raises:
         pydantic.ValidationError: A field is missing, unknown or wrong; also a ``ValueError``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; unlike pydantic's own, what `update` changes is validated."""
+        return type(self)(**{**self.__dict__, **update}) if update else super().model_copy(deep=deep)
 
 
 def _identifier(value: str) -> str:
@@ -36,3 +60,23 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 
 Text = Annotated[str, AfterValidator(_text)]
 """A text with something in it, kept as it is."""
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot be changed any more."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this record is frozen; make a changed copy with model_copy(update=...)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+def freeze(value: Any) -> Any:
+    """Return `value` with every dict in it frozen, lists included."""
+    if isinstance(value, Mapping):
+        return FrozenDict({key: freeze(inner) for key, inner in value.items()})
+    return [freeze(inner) for inner in value] if isinstance(value, list) else value

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from ragtime.records.base import Identifier, Record, Text
+from ragtime.records.base import Identifier, Record, Text, freeze
 
 __all__ = ["Document", "RetrievalSet"]
 
+Grade = Annotated[int, Field(ge=0, strict=True)]
 _NAMED = 3  # how many ids an error names
 
 
@@ -27,7 +28,12 @@ class Document(Record):
     id: Identifier
     text: Text
     title: str | None = None
-    metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
+    metadata: Annotated[Mapping[str, JsonValue], AfterValidator(freeze)] = Field(
+        default_factory=dict, validate_default=True
+    )
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.text, self.title))
 
     @property
     def content(self) -> str:
@@ -49,9 +55,9 @@ class RetrievalSet(Record):
         name: What the set is called in reports.
     """
 
-    queries: Mapping[Identifier, Text]
-    corpus: Mapping[Identifier, Document]
-    judgements: Mapping[Identifier, Mapping[Identifier, Annotated[int, Field(ge=0)]]]
+    queries: Annotated[Mapping[Identifier, Text], AfterValidator(freeze)]
+    corpus: Annotated[Mapping[Identifier, Document], AfterValidator(freeze)]
+    judgements: Annotated[Mapping[Identifier, Mapping[Identifier, Grade]], AfterValidator(freeze)]
     name: str = ""
 
     @classmethod

@@ -16,13 +16,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ragtime.errors import InvalidArgumentError, StorageError
 from ragtime.monitoring.logging import get_logger
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["CacheStatistics", "EmbeddingCache"]
 
@@ -73,7 +77,7 @@ class CacheStatistics(NamedTuple):
 class EmbeddingCache:
     """Keeps vectors by encoder and text, the least recently used going first.
 
-    Safe for several threads and processes. What :meth:`put` has returned from survives the death of the process.
+    Safe for several threads and processes. What ``put`` has returned from survives the death of the process.
 
     Attributes:
         path: The file.

@@ -8,20 +8,21 @@ import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from ragtime.backends.encoders.checks import check_role, check_texts, unit_vectors
 from ragtime.backends.encoders.sentence_transformer import SentenceTransformerEncoder
 from ragtime.backends.loading import quiet_loading
 from ragtime.config.settings import Settings
 from ragtime.protocols import TextRole
-from ragtime.utils.extras import require
+from ragtime.utils.extras import LazyModule, require
 from ragtime.utils.hashing import content_hash, keyed_seed
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedTokenizerFast
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["HashEncoder", "tiny_encoder", "tiny_model"]
 
@@ -31,7 +32,7 @@ _LONGEST = 128  # tokens a tiny model reads
 
 
 class HashEncoder:
-    """Embeds texts by hashing their words; a :class:`ragtime.protocols.TextEncoder` without a model.
+    """Embeds texts by hashing their words; a ``ragtime.protocols.TextEncoder`` without a model.
 
     The same texts give the same vectors on every machine. Texts that share words are near each other, so that retrieval
     in a test finds what a reader would expect; meaning it knows none. (Feature hashing, Weinberger et al., 2009.)
@@ -136,7 +137,7 @@ def tiny_model(*, dimension: int = 32, layers: int = 2, seed: int = 0) -> Senten
 
 
 def tiny_encoder(*, dimension: int = 32, layers: int = 2, seed: int = 0) -> SentenceTransformerEncoder:
-    """Build an encoder around :func:`tiny_model`.
+    """Build an encoder around ``tiny_model``.
 
     Args:
         dimension: Length of the vectors; a multiple of 2.

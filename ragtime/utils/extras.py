@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
-from ragtime.errors import MissingExtraError
+from ragtime.errors import InvalidArgumentError, MissingExtraError
 
-__all__ = ["EXTRA_MODULES", "installed_extras", "require"]
+__all__ = ["EXTRA_MODULES", "LazyModule", "installed_extras", "require"]
 
 EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "conport": ("mcp",),
@@ -37,14 +38,17 @@ def require(module: str, extra: str) -> ModuleType:
 
     Raises:
         MissingExtraError: The package is not installed.
+        InvalidArgumentError: There is no such extra.
         ImportError: It is installed but cannot be imported; another installation is not what is needed, so the error is
             its own.
     """
+    if extra not in EXTRA_MODULES:
+        raise InvalidArgumentError(f"There is no extra {extra!r}; there are {', '.join(EXTRA_MODULES)}")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != package:
+        if error.name != package and _is_there(package):
             raise
         raise MissingExtraError(package, extra) from error
 
@@ -54,6 +58,29 @@ def installed_extras() -> dict[str, list[str]]:
 
     Nothing is imported.
     """
-    from importlib.util import find_spec  # noqa: PLC0415 - shadows nothing, and is rarely needed
+    return {extra: [name for name in modules if not _is_there(name)] for extra, modules in EXTRA_MODULES.items()}
 
-    return {extra: [name for name in modules if find_spec(name) is None] for extra, modules in EXTRA_MODULES.items()}
+
+def _is_there(package: str) -> bool:
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # a stand-in that somebody put into sys.modules
+        return True
+    return spec is not None and spec.origin is not None  # a mere folder of that name is no package
+
+
+class LazyModule:
+    """A module that is imported when something of it is used.
+
+    Importing ragtime must change nothing in the process, and numpy sets warning filters when it is imported. Write
+    ``if TYPE_CHECKING: import numpy as np`` and, otherwise, ``np = LazyModule("numpy")``.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Stand for the module of this name."""
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> object:
+        value = getattr(importlib.import_module(self._name), attribute)
+        setattr(self, attribute, value)  # the next use finds it at once
+        return value

@@ -17,6 +17,7 @@ from ragtime.errors import InvalidArgumentError, StorageError
 __all__ = ["atomic_writer", "read_jsonl", "resolve_inside", "write_bytes", "write_json", "write_text"]
 
 _TEMPORARY = ".tmp"
+_NAME_BYTES = 200  # of 255
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
 
 
@@ -37,26 +38,32 @@ def atomic_writer(path: str | Path, *, text: bool = True) -> Iterator[IO[Any]]:
         The open file.
 
     Raises:
-        StorageError: The file cannot be written: no space, no permission, or the place is a folder.
+        StorageError: The file cannot be written: no space, no permission, or the place is a folder or a device.
     """
-    target = Path(os.path.realpath(path))  # so that a symbolic link keeps pointing where it points
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}{_TEMPORARY}")
+    target = _target(path)
+    temporary = target.with_name(f".{_shortened(target.name)}.{secrets.token_hex(8)}{_TEMPORARY}")
+    former = target.stat() if target.exists() else None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # os.open applies the umask to 0o666, as for any new file; the modules for temporary files give 0o600.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        _make_folders(target.parent)
+        # A new file gets what the umask leaves of 0o666, as any; the modules for temporary files would give 0o600.
+        mode = 0o666 if former is None else stat.S_IMODE(former.st_mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
         raise _cannot_write(path, error) from error
+    written = False
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") if text else os.fdopen(descriptor, "wb") as file:
             yield file
+            written = True
             file.flush()
             os.fsync(descriptor)
-            with suppress(FileNotFoundError):
-                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
+            if former is not None:
+                with suppress(PermissionError):  # only root may give a file to somebody else
+                    os.fchown(descriptor, former.st_uid, former.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
         temporary.replace(target)
     except OSError as error:
-        if error.errno in _DISK_ERRORS or error.filename in {str(temporary), str(target)}:
+        if written or (error.filename is None and error.errno in _DISK_ERRORS):
             raise _cannot_write(path, error) from error
         raise  # the block's own
     finally:
@@ -65,8 +72,35 @@ def atomic_writer(path: str | Path, *, text: bool = True) -> Iterator[IO[Any]]:
     _sync_folder(target.parent)
 
 
+def _target(path: str | Path) -> Path:
+    try:
+        target = Path(os.path.realpath(path))  # so that a symbolic link keeps pointing where it points
+        special = str(path).endswith(os.sep) or (target.exists() and not target.is_file())
+    except (ValueError, OSError) as error:
+        raise StorageError(f"Cannot write {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
+    if special:
+        raise StorageError(f"Cannot write {str(path)!r}: it is no regular file, but a folder or a device")
+    return target
+
+
+def _shortened(name: str) -> str:
+    """Cut a name so that with what is added it stays a legal one: file systems count bytes."""
+    return os.fsdecode(os.fsencode(name)[:_NAME_BYTES].decode("utf-8", "ignore").encode())
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and those above it, each on disk before this returns."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        _sync_folder(path.parent)
+
+
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written but not read: nothing more can be done for the name
+        return
     try:
         os.fsync(descriptor)
     finally:
@@ -78,7 +112,7 @@ def _cannot_write(path: str | Path, error: OSError) -> StorageError:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` in UTF-8, line breaks as they are; see :func:`atomic_writer`.
+    """Write `text` in UTF-8, line breaks as they are; see ``atomic_writer``.
 
     Args:
         path: The file to write.
@@ -94,7 +128,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write bytes; see :func:`atomic_writer`.
+    """Write bytes; see ``atomic_writer``.
 
     Args:
         path: The file to write.
@@ -108,7 +142,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
-    """Write a JSON value in UTF-8, keys in their own order, with a line break at the end; see :func:`atomic_writer`.
+    """Write a JSON value in UTF-8, keys in their own order, with a line break at the end; see ``atomic_writer``.
 
     Args:
         path: The file to write.
@@ -142,8 +176,9 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with Path(path).open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _json_object(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+                text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if text.strip():
+                    yield number, _json_object(text)
     except OSError as error:
         raise StorageError(f"Cannot read {str(path)!r}: {error.strerror or error}") from error
     except _BadLineError as error:
@@ -157,13 +192,19 @@ class _BadLineError(Exception):
     """A line is no JSON object."""
 
 
+def _refuse_constant(name: str) -> None:
+    raise _BadLineError(f"holds {name}, which is no JSON")
+
+
 def _json_object(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode("utf-8").strip())
+        value = json.loads(line.decode("utf-8").rstrip(), parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         raise _BadLineError("not UTF-8") from None
     except json.JSONDecodeError as error:
         raise _BadLineError(f"not JSON, at column {error.colno}") from None
+    except ValueError:  # a number of thousands of digits
+        raise _BadLineError("holds a number that is too long") from None
     except RecursionError:
         raise _BadLineError("nested too deeply") from None
     if not isinstance(value, dict):

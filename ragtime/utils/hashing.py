@@ -45,11 +45,15 @@ def canonical_json(value: Any) -> str:
     Raises:
         InvalidArgumentError: The value holds something else, a key that is not a text, or a number that is not finite.
     """
-    _check_keys(value)
     try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"Only plain JSON values can be hashed: {error}") from None
+        reason = "a value of another type, a circular one, or a number that is not finite"
+        raise InvalidArgumentError(
+            f"Only plain JSON values can be hashed; found {reason} ({type(error).__name__})"
+        ) from None
+    _check_keys(value)
+    return text
 
 
 def _check_keys(value: Any) -> None:
@@ -69,16 +73,16 @@ def _check_keys(value: Any) -> None:
 
 
 def content_hash(value: Any) -> str:
-    """Hash a JSON value; equal values have equal hashes.
+    """Hash a JSON value; values of one canonical form have one hash.
 
     Args:
-        value: As for :func:`canonical_json`.
+        value: As for ``canonical_json``.
 
     Returns:
         The SHA-256 of its canonical form, 64 hexadecimal digits.
 
     Raises:
-        InvalidArgumentError: As :func:`canonical_json`.
+        InvalidArgumentError: As ``canonical_json``.
     """
     return text_hash(canonical_json(value))
 
@@ -121,31 +125,36 @@ def keyed_seed(seed: int, *keys: Any, bits: int = 64) -> int:
     Raises:
         InvalidArgumentError: A key is no JSON value, or `bits` is out of range.
     """
-    if not 1 <= bits <= hashlib.sha256().digest_size * 8:
-        raise InvalidArgumentError(f"bits must be from 1 to 256, found {bits}")
+    if type(bits) is not int or not 1 <= bits <= hashlib.sha256().digest_size * 8:
+        raise InvalidArgumentError(f"bits must be from 1 to 256, found {bits!r}")
     return int(content_hash([seed, *keys]), 16) >> (256 - bits)
 
 
 def keyed_uniform(seed: int, *keys: Any) -> float:
-    """Return a number from 0 to under 1 that is fixed by a seed and by what it is for; see :func:`keyed_seed`."""
+    """Return a number from 0 to under 1 that is fixed by a seed and by what it is for; see ``keyed_seed``."""
     return float(keyed_seed(seed, *keys, bits=53) / 2**53)
 
 
 def keyed_random(seed: int, *keys: Any) -> random.Random:
-    """Return a generator of random numbers of its own for one purpose; see :func:`keyed_seed`."""
+    """Return a generator of random numbers of its own for one purpose; see ``keyed_seed``."""
     return random.Random(keyed_seed(seed, *keys, bits=256))  # noqa: S311 - repeatable on purpose, guards nothing
 
 
-def keyed_order(items: Iterable[T], seed: int, *, key: Callable[[T], Any]) -> list[T]:
+def keyed_order(items: Iterable[T], seed: int, *purpose: Any, key: Callable[[T], Any]) -> list[T]:
     """Shuffle `items` so that their order in the input does not matter.
 
     Args:
         items: What to shuffle.
         seed: The seed of the run.
+        *purpose: JSON values that name the purpose; orders of two purposes have nothing to do with each other, nor
+            with the numbers of ``keyed_uniform``.
         key: Gives each item a JSON value that identifies it; items with equal ones stay in the order of the input.
 
     Returns:
         The items, in the order of their keyed hashes. To sample, take the first ones: a larger sample contains a
         smaller one.
+
+    Raises:
+        InvalidArgumentError: A key is no JSON value.
     """
-    return sorted(items, key=lambda item: content_hash([seed, key(item)]))
+    return sorted(items, key=lambda item: content_hash(["order", seed, list(purpose), key(item)]))

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from ragtime.config.settings import get_settings
+from ragtime.errors import InvalidArgumentError
 from ragtime.monitoring.logging import Logger, get_logger
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ _bars: ContextVar[RichProgress | None] = ContextVar("ragtime_progress_bars", def
 
 
 class Progress(Protocol):
-    """Told by the work how far it is; made by :func:`track`."""
+    """Told by the work how far it is; made by ``track``."""
 
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        """Tell that `steps` more are done, and the latest of any figures worth seeing, such as a loss."""
+    def advance(self, steps: int = 1, **figures: float | None) -> None:
+        """Tell that `steps` more are done, and the latest of any figures worth seeing, such as a loss, when known."""
         ...
 
 
@@ -60,8 +61,13 @@ def track(
 
     Yields:
         What the work tells its steps to.
+
+    Raises:
+        InvalidArgumentError: `mode` is none of the known ones.
     """
     mode = mode or get_settings().logging.progress
+    if mode not in get_args(ProgressMode):
+        raise InvalidArgumentError(f"mode must be one of {', '.join(get_args(ProgressMode))}, found {mode!r}")
     if mode == "auto":
         mode = "bar" if sys.stderr.isatty() else "lines"
     if mode == "bar":
@@ -76,7 +82,7 @@ def track(
 
 
 def track_each(items: Iterable[T], description: str, *, total: int | None = None, unit: str = "items") -> Iterator[T]:
-    """Yield `items` while showing how many have been worked through; see :func:`track`.
+    """Yield `items` while showing how many have been worked through; see ``track``.
 
     Args:
         items: Anything to go through.
@@ -98,7 +104,7 @@ def track_each(items: Iterable[T], description: str, *, total: int | None = None
 class _Silence:
     """Shows nothing."""
 
-    def advance(self, steps: int = 1, **figures: float) -> None:
+    def advance(self, steps: int = 1, **figures: float | None) -> None:
         pass
 
 
@@ -114,9 +120,9 @@ class _Lines:
         self._done = 0
         self._figures: dict[str, float] = {}
 
-    def advance(self, steps: int = 1, **figures: float) -> None:
+    def advance(self, steps: int = 1, **figures: float | None) -> None:
         self._done += steps
-        self._figures.update(figures)
+        self._figures.update({name: value for name, value in figures.items() if value is not None})
         if self._clock() - self._last >= self._every:
             self.tell()
 
@@ -144,8 +150,8 @@ class _Bar:
         self._task = bars.add_task(description, total=total, unit=unit, figures="")
         self._figures: dict[str, float] = {}
 
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        self._figures.update(figures)
+    def advance(self, steps: int = 1, **figures: float | None) -> None:
+        self._figures.update({name: value for name, value in figures.items() if value is not None})
         shown = " ".join(f"{name} {value:.4g}" for name, value in self._figures.items())
         self._bars.update(self._task, advance=steps, figures=shown)
 

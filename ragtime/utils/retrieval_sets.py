@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,15 @@ from ragtime.utils.files import read_jsonl
 __all__ = ["load_retrieval_set"]
 
 _log = get_logger(__name__)
-_COLUMNS = 3
 
 
 def load_retrieval_set(folder: str | Path, *, split: str = "test") -> RetrievalSet:
     """Read a retrieval set from a folder.
 
     The files are ``corpus.jsonl`` and queries, each line an object with ``id`` (or ``_id``) and ``text``, documents
-    also with a ``title``; and judgements, tab-separated with one header line: query id, document id, grade. Queries are
-    those of ``queries-SPLIT.jsonl`` or else ``queries.jsonl``, judgements those of ``qrels-SPLIT.tsv`` or else
-    ``qrels/SPLIT.tsv``. Further fields of a document become its metadata.
+    also with a ``title``; and judgements, tab-separated, with or without a header line: query id, document id, grade.
+    Queries are those of ``queries-SPLIT.jsonl`` or else ``queries.jsonl``, judgements those of ``qrels-SPLIT.tsv`` or
+    else ``qrels/SPLIT.tsv``. Further fields of a document become its metadata.
 
     Args:
         folder: The folder.
@@ -43,14 +41,22 @@ def load_retrieval_set(folder: str | Path, *, split: str = "test") -> RetrievalS
     with log_operation(_log, "load_retrieval_set", folder=str(root), split=split) as operation:
         corpus_file = _first(root, "corpus.jsonl")
         queries_file = _first(root, f"queries-{split}.jsonl", "queries.jsonl")
-        judgements_file = _first(root, f"qrels-{split}.tsv", f"qrels/{split}.tsv")
-        documents = [document for _, document in _documents(corpus_file)]
-        judgements = _judgements(judgements_file)
-        texts = {_id(row, queries_file, line): _text(row, queries_file, line) for line, row in read_jsonl(queries_file)}
+        judgements = _judgements(_first(root, f"qrels-{split}.tsv", f"qrels/{split}.tsv"))
+        texts: dict[str, str] = {}
+        for line, row in read_jsonl(queries_file):
+            key = _id(row, queries_file, line)
+            if key in texts:
+                raise StorageError(f"{queries_file}, line {line}: another query with the id {key!r}")
+            texts[key] = _text(row, queries_file, line)
+        documents: dict[str, Document] = {}
+        for line, document in _documents(corpus_file):
+            if document.id in documents:
+                raise StorageError(f"{corpus_file}, line {line}: another document with the id {document.id!r}")
+            documents[document.id] = document
         queries = {key: text for key, text in texts.items() if key in judgements}
         try:
-            found = RetrievalSet.from_documents(documents, queries, judgements, name=root.resolve().name)
-        except ValueError as error:
+            found = RetrievalSet(queries=queries, corpus=documents, judgements=judgements, name=root.resolve().name)
+        except ValidationError as error:
             message = _reasons(error)
         else:
             operation.add(documents=len(documents), judged=len(queries))
@@ -60,8 +66,11 @@ def load_retrieval_set(folder: str | Path, *, split: str = "test") -> RetrievalS
 
 def _first(root: Path, *names: str) -> Path:
     for name in names:
-        if (root / name).is_file():
-            return root / name
+        try:
+            if (root / name).is_file():
+                return root / name
+        except OSError as error:
+            raise StorageError(f"Cannot read {str(root)!r}: {error.strerror}") from error
     raise StorageError(f"There is no {' or '.join(names)} in {str(root)!r}")
 
 
@@ -100,26 +109,38 @@ def _text(row: Mapping[str, Any], path: Path, line: int) -> str:
 
 def _judgements(path: Path) -> dict[str, dict[str, int]]:
     judgements: dict[str, dict[str, int]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        next(rows, None)
-        for row in rows:
-            if not row:
+    for line, row in _rows(path):
+        try:
+            query, document, grade = row[0], row[1], int(row[2])
+        except (ValueError, IndexError):
+            if line == 1:  # the header
                 continue
-            try:
-                query, document, grade = row
-                judgements.setdefault(query, {})[document] = int(grade)
-            except ValueError:
-                raise StorageError(
-                    f"{path}, line {rows.line_num}: expected query id, document id and a whole grade, between tabs"
-                ) from None
+            raise StorageError(
+                f"{path}, line {line}: expected query id, document id and a whole grade, between tabs"
+            ) from None
+        judged = judgements.setdefault(query, {})
+        if grade < 0 or judged.setdefault(document, grade) != grade:
+            what = "a negative grade" if grade < 0 else f"another grade for {query!r} and {document!r}"
+            raise StorageError(f"{path}, line {line}: {what}")
+    if not judgements:
+        raise StorageError(f"{path}: there are no judgements in it")
     return judgements
 
 
-def _reasons(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(
-            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ").replace("Value error, ", "")
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        )
-    return str(error)
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    yield line, text.rstrip("\r\n").split("\t")
+    except OSError as error:
+        raise StorageError(f"Cannot read {str(path)!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise StorageError(f"{path}: is not UTF-8") from None
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ").replace("Value error, ", "")
+        for detail in error.errors(include_url=False, include_input=False, include_context=False)
+    )

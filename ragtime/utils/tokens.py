@@ -15,7 +15,7 @@ _PAIR = 2  # digits a token, and letters a token in words with others than A to 
 
 
 class EstimatedTokenCounter:
-    """Estimates the number of tokens of a text from its words; a :class:`ragtime.protocols.TokenCounter`.
+    """Estimates the number of tokens of a text from its words; a ``ragtime.protocols.TokenCounter``.
 
     A word of the letters A to Z counts one up to 7 letters and one more for each 4 beyond; two digits count one, as do
     two letters of a word with any other, every ideograph or syllable sign of Chinese, Japanese and Korean, and every

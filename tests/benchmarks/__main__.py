@@ -43,10 +43,11 @@ def main() -> int:
 
 def _run(name: str, area: Area, options: argparse.Namespace) -> bool:
     commit = current_commit()
-    store = Store(name, area, commit, fresh=options.fresh)
+    bench = Bench(options.data)
+    store = Store(name, area, commit, bench, fresh=options.fresh)
     print(f"{area.title}: {'with data from ' + str(options.data) if options.data else 'without outside data'}")
-    measure(area, Bench(options.data), store.record, tell=print, keep=store.keep)
-    return show(area, store.record, commit)
+    measure(area, bench, store.record, tell=print, keep=store.keep)
+    return show(area, store.record, commit, bench)
 
 
 def _run_in_own_environment(name: str, area: Area, options: argparse.Namespace) -> bool:

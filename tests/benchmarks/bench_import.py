@@ -12,14 +12,14 @@ import tempfile
 
 from tests.benchmarks.harness import Area, Bench, Limit, Row, Unavailable
 
-_CACHE = tempfile.mkdtemp(prefix="ragtime-bench-")  # compiled modules: the first start is a warm-up
+_CACHE = tempfile.TemporaryDirectory(prefix="ragtime-bench-")  # of compiled modules: the first start is a warm-up
 
 
 def _milliseconds(_: Bench, statement: str) -> float:
     package = statement.split()[1].partition(".")[0].rstrip(";") if statement else "sys"
     if importlib.util.find_spec(package) is None:
         raise Unavailable(f"{package} is not installed")
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": _CACHE, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": _CACHE.name, "HF_HUB_OFFLINE": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", statement], env=environment, check=True, capture_output=True)

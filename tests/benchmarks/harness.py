@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ragtime.utils.files import write_json, write_text
 
@@ -45,9 +46,13 @@ class Bench:
 
     data: Path | None = None
 
+    def has(self, name: str) -> bool:
+        """Tell whether an outside data set is there."""
+        return self.data is not None and (self.data / name).is_dir()
+
     def folder(self, name: str) -> Path:
         """Return the folder of an outside data set; rows that need one are left out when it is not there."""
-        if self.data is None or not (self.data / name).is_dir():
+        if self.data is None or not self.has(name):
             raise Unavailable(f"needs the data set {name}: give DATA=folder")
         return self.data / name
 
@@ -64,6 +69,7 @@ class Row:
         package: Distribution whose version is printed; ``None`` means none.
         rounds: How often to measure.
         warm_up: How often to measure before that, uncounted.
+        data: Name of the outside data set that it uses when there is one; ``None`` when it uses none.
     """
 
     case: str
@@ -73,11 +79,18 @@ class Row:
     package: str | None = None
     rounds: int = 10
     warm_up: int = 1
+    data: str | None = None
 
     @property
     def key(self) -> str:
-        """Identifies the row within its area."""
+        """Identifies the row within its table."""
         return f"{self.case} | {self.who}"
+
+    def kept_as(self, bench: Bench) -> str:
+        """Identify the figures of the row: those on outside data are others than those on the packaged sample."""
+        if self.data is None:
+            return self.key
+        return f"{self.key} | {self.data if bench.has(self.data) else 'sample'}"
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,8 @@ class Limit:
             figure = self.of(medians)
         except KeyError as missing:
             return f"{self.text} {bound} {self.unit}: not measured ({missing.args[0]})", None
+        except ZeroDivisionError:
+            return f"{self.text} {bound} {self.unit}: cannot be computed, a median is 0", False
         kept = (self.at_most is None or figure <= self.at_most) and (self.at_least is None or figure >= self.at_least)
         return f"{self.text} {bound} {self.unit}: {figure:.3g} {self.unit} {'✓' if kept else '✗ missed'}", kept
 
@@ -133,34 +148,49 @@ class Area:
 
 @dataclass
 class Record:
-    """The figures of one commit, as they are kept."""
+    """The figures of one commit, as they are kept.
+
+    Attributes:
+        rows: Figures by what identifies them.
+        failed: What went wrong, by row.
+    """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def medians(self) -> dict[str, float]:
-        """The median of each row, by its key."""
-        return {key: row["median"] for key, row in self.rows.items()}
+    def of(self, area: Area, bench: Bench) -> dict[str, dict[str, Any]]:
+        """Return the figures of the table's rows, on the data that are there, by the rows' keys."""
+        return {row.key: self.rows[row.kept_as(bench)] for row in area.rows if row.kept_as(bench) in self.rows}
 
 
 def measure(area: Area, bench: Bench, record: Record, *, tell: Callable[[str], None], keep: Callable[[], None]) -> None:
-    """Sample every row of `area` that `record` does not hold yet, in turn, and add the figures to it."""
+    """Sample every row of `area` that `record` does not hold yet, in turn, and add the figures to it.
+
+    A row that fails costs only itself; it is told, and counted as failed.
+    """
     samples: dict[str, list[float]] = {}
+    given_up: set[str] = set()
     for number in range(max((row.rounds + row.warm_up for row in area.rows), default=0)):
         for row in area.rows:
-            if row.key in record.rows or number >= row.rounds + row.warm_up:
+            name = row.kept_as(bench)
+            if name in record.rows or name in given_up or number >= row.rounds + row.warm_up:
                 continue
             try:
                 figure = row.sample(bench)
             except Unavailable as reason:
-                if number == 0:
-                    tell(f"left out: {row.key}: {reason}")
+                given_up.add(name)
+                tell(f"left out: {row.key}: {reason}")
+                continue
+            except Exception as error:  # noqa: BLE001 - a peer may fail in any way; the others are still measured
+                given_up.add(name)
+                record.failed[row.key] = f"{type(error).__name__}: {error}"
+                tell(f"failed: {row.key}: {record.failed[row.key]}")
                 continue
             if number >= row.warm_up:
-                samples.setdefault(row.key, []).append(figure)
+                samples.setdefault(name, []).append(figure)
             if number + 1 == row.rounds + row.warm_up:
-                record.rows[row.key] = _figures(row, samples.pop(row.key))
-                tell(f"measured: {row.key}: {record.rows[row.key]['median']:.4g} {row.unit}")
+                record.rows[name] = _figures(row, samples.pop(name))
+                tell(f"measured: {row.key}: {record.rows[name]['median']:.4g} {row.unit}")
                 keep()
 
 
@@ -214,17 +244,24 @@ class Store:
     """The kept figures of one area: ``NAME.json`` for machines, ``NAME.md`` for readers."""
 
     def __init__(
-        self, name: str, area: Area, commit: str | None, *, folder: Path = RESULTS, fresh: bool = False
+        self,
+        name: str,
+        area: Area,
+        commit: str | None,
+        bench: Bench,
+        *,
+        folder: Path = RESULTS,
+        fresh: bool = False,
     ) -> None:
         """Open the file of area `name` at `commit`; `fresh` forgets what stands there for it."""
-        self._area, self._commit = area, commit
+        self._area, self._commit, self._bench = area, commit, bench
         self._json, self._page = folder / f"{name}.json", folder / f"{name}.md"
         self._commits: dict[str, Any] = {}
         if self._json.exists():
             self._commits = json.loads(self._json.read_text(encoding="utf-8"))["commits"]
-        known = {row.key for row in area.rows}
-        kept = self._commits.get(commit, {}) if commit and not fresh else {}
-        self.record = Record({key: row for key, row in kept.items() if key in known})
+        kept = self._commits.get(commit, {}) if commit else {}
+        again = {row.kept_as(bench) for row in area.rows} if fresh else set()
+        self.record = Record({key: row for key, row in kept.items() if key not in again})
 
     def keep(self) -> None:
         """Write the figures, unless they belong to no commit."""
@@ -239,9 +276,15 @@ class Store:
         write_text(self._page, self._markdown())
 
     def _markdown(self) -> str:
-        cells = [["case", "who", "median", "min to max", "× ragtime"], ["---"] * 5, *_cells(self._area, self.record)]
+        cells = [
+            ["case", "who", "median", "min to max", "× ragtime"],
+            ["---"] * 5,
+            *_cells(self._area, self.record.of(self._area, self._bench)),
+        ]
         rows = [f"| {' | '.join(row)} |" for row in cells]
-        limits = [f"- {limit.check(self.record.medians)[0]}" for limit in self._area.limits]
+        limits = [
+            f"- {limit.check(_medians(self.record.of(self._area, self._bench)))[0]}" for limit in self._area.limits
+        ]
         where = sorted({_where(row) for row in self.record.rows.values()})
         parts = [
             f"# {self._area.title}",
@@ -261,10 +304,14 @@ def _where(row: dict[str, Any]) -> str:
     return f"{row['cpu']}, {row['cores']} cores, {row['memory_gib']} GiB, Python {row['python']}"
 
 
-def _cells(area: Area, record: Record) -> Iterable[list[str]]:
-    ours = {row.case: record.medians.get(row.key) for row in area.rows if row.who == "ragtime"}
+def _medians(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
+    return {key: row["median"] for key, row in rows.items()}
+
+
+def _cells(area: Area, rows: dict[str, dict[str, Any]]) -> Iterable[list[str]]:
+    ours = {row.case: rows[row.key]["median"] for row in area.rows if row.who == "ragtime" and row.key in rows}
     for row in area.rows:
-        figures = record.rows.get(row.key)
+        figures = rows.get(row.key)
         who = f"{row.who} {figures['version']}" if figures and figures["version"] and row.who != "ragtime" else row.who
         if figures is None:
             yield [row.case, who, "–", "–", "–"]
@@ -275,20 +322,23 @@ def _cells(area: Area, record: Record) -> Iterable[list[str]]:
         yield [row.case, who, f"{figures['median']:.4g} {row.unit}", spread, ratio]
 
 
-def show(area: Area, record: Record, commit: str | None) -> bool:
-    """Print the table; returns whether every promise that could be checked is kept."""
+def show(area: Area, record: Record, commit: str | None, bench: Bench) -> bool:
+    """Print the table; returns whether no row failed and every promise that could be checked is kept."""
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     table = Table(title=area.title, title_justify="left", caption=area.about, caption_justify="left")
     for column in ("case", "who", "median", "min to max", "× ragtime"):
         table.add_column(column, justify="left" if column in {"case", "who"} else "right")
-    for cells in _cells(area, record):
-        table.add_row(*(cell.replace("[", r"\[") for cell in cells))
+    rows = record.of(area, bench)
+    for cells in _cells(area, rows):
+        table.add_row(*map(Text, cells))
     console.print(table)
-    checks = [limit.check(record.medians) for limit in area.limits]
-    for told, _ in checks:
-        console.print(f"limit: {told}", markup=False)
+    checks = [limit.check(_medians(rows)) for limit in area.limits]
+    for told in [f"limit: {told}" for told, _ in checks] + [
+        f"failed: {key}: {why}" for key, why in record.failed.items()
+    ]:
+        console.print(told, markup=False)
     here = machine()
     console.print(f"machine: {_where(here)}; load {psutil.getloadavg()[0]:.2f}", markup=False)
     kept = f"kept for commit {commit}" if commit else "not kept: there are uncommitted changes"
     console.print(kept, markup=False)
-    return all(result is not False for _, result in checks)
+    return not record.failed and all(result is not False for _, result in checks)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.harness import Area, Bench, Limit, Record, Row, Store, Unavailable, measure, show
+from tests.benchmarks.harness import Area, Bench, Limit, Record, Row, Store, Unavailable, _medians, measure, show
 
 
 def _area(calls: list[str]) -> Area:
@@ -51,7 +51,7 @@ def test_rows_are_sampled_in_turn_and_the_warm_up_does_not_count() -> None:
     record = Record()
     told = _measure(_area(calls), record)
     assert calls == ["a", "b"] * 4
-    assert record.medians == {"case | ragtime": 2, "case | peer": 4}
+    assert _medians(record.rows) == {"case | ragtime": 2, "case | peer": 4}
     row = record.rows["case | peer"]
     assert (row["min"], row["max"], row["samples"], row["unit"]) == (2, 12, 3, "s")
     assert row["cores"] >= 1
@@ -61,12 +61,12 @@ def test_rows_are_sampled_in_turn_and_the_warm_up_does_not_count() -> None:
 def test_promises_are_checked_on_medians(capsys: pytest.CaptureFixture[str]) -> None:
     area, record = _area([]), Record()
     _measure(area, record)
-    assert [limit.check(record.medians) for limit in area.limits] == [
+    assert [limit.check(_medians(record.rows)) for limit in area.limits] == [
         ("peer by us ≥ 2 ×: 2 × ✓", True),
         ("ours ≤ 1 s: 2 s ✗ missed", False),
         ("other ≤ 1 s: not measured (other | ragtime)", None),
     ]
-    assert show(area, record, "abc") is False
+    assert show(area, record, "abc", Bench()) is False
     out = capsys.readouterr().out
     for told in ("case", "peer", "2 to 12", "limit: peer by us", "machine:", "load", "kept for commit abc"):
         assert told in out
@@ -75,21 +75,21 @@ def test_promises_are_checked_on_medians(capsys: pytest.CaptureFixture[str]) -> 
 def test_what_stands_for_a_commit_is_not_measured_again(tmp_path: Path) -> None:
     calls: list[str] = []
     area = _area(calls)
-    store = Store("x", area, "abc", folder=tmp_path)
+    store = Store("x", area, "abc", Bench(), folder=tmp_path)
     measure(area, Bench(), store.record, tell=lambda _: None, keep=store.keep)
-    again = Store("x", area, "abc", folder=tmp_path)
-    assert again.record.medians == store.record.medians
+    again = Store("x", area, "abc", Bench(), folder=tmp_path)
+    assert again.record.rows == store.record.rows
     _measure(area, again.record)
     assert calls == ["a", "b"] * 4
-    assert Store("x", area, "abc", folder=tmp_path, fresh=True).record.rows == {}
-    assert Store("x", area, "def", folder=tmp_path).record.rows == {}
+    assert Store("x", area, "abc", Bench(), folder=tmp_path, fresh=True).record.rows == {}
+    assert Store("x", area, "def", Bench(), folder=tmp_path).record.rows == {}
     assert set(json.loads((tmp_path / "x.json").read_text())["commits"]) == {"abc"}
     assert "| case | peer | 4 s | 2 to 12 | 2 |" in (tmp_path / "x.md").read_text()
 
 
 def test_figures_of_uncommitted_code_are_not_kept(tmp_path: Path) -> None:
     area = _area([])
-    store = Store("x", area, None, folder=tmp_path)
+    store = Store("x", area, None, Bench(), folder=tmp_path)
     measure(area, Bench(), store.record, tell=lambda _: None, keep=store.keep)
     assert store.record.rows
     assert not list(tmp_path.iterdir())
@@ -98,7 +98,7 @@ def test_figures_of_uncommitted_code_are_not_kept(tmp_path: Path) -> None:
 def test_old_commits_are_dropped(tmp_path: Path) -> None:
     area = _area([])
     for number in range(25):
-        store = Store("x", area, f"c{number}", folder=tmp_path)
+        store = Store("x", area, f"c{number}", Bench(), folder=tmp_path)
         store.record.rows["case | ragtime"] = {
             "median": number, "min": 0, "max": 0, "when": f"2026-01-{number + 1:02}", "version": None,
             "cpu": "", "cores": 1, "memory_gib": 1, "python": "3",
@@ -128,3 +128,34 @@ def test_wrong_arguments_are_told(root: Path, module: str, arguments: list[str],
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_a_row_that_fails_costs_only_itself() -> None:
+    def fail(_: Bench) -> float:
+        raise RuntimeError("peer broke")
+
+    area = Area(
+        "t", "a", [Row("case", "peer", fail, "s", rounds=1), Row("case", "ragtime", lambda _: 1.0, "s", rounds=1)]
+    )
+    record = Record()
+    told = _measure(area, record)
+    assert set(record.rows) == {"case | ragtime"}
+    assert record.failed == {"case | peer": "RuntimeError: peer broke"}
+    assert "failed: case | peer: RuntimeError: peer broke" in told
+    assert show(area, record, None, Bench()) is False
+
+
+def test_figures_on_the_sample_do_not_stand_for_those_on_outside_data(tmp_path: Path) -> None:
+    (tmp_path / "data" / "set").mkdir(parents=True)
+    rows = [Row("case", "ragtime", lambda bench: 2.0 if bench.has("set") else 1.0, "s", rounds=1, data="set")]
+    area = Area("t", "a", rows)
+    for bench, figure in ((Bench(), 1.0), (Bench(tmp_path / "data"), 2.0), (Bench(), 1.0)):
+        store = Store("x", area, "abc", bench, folder=tmp_path)
+        measure(area, bench, store.record, tell=lambda _: None, keep=store.keep)
+        assert _medians(store.record.of(area, bench)) == {"case | ragtime": figure}
+    assert len(store.record.rows) == 2
+
+
+def test_a_limit_that_divides_by_nothing_is_broken() -> None:
+    limit = Limit("ratio", lambda median: 1 / median["a"], at_most=1)
+    assert limit.check({"a": 0.0}) == ("ratio ≤ 1 : cannot be computed, a median is 0", False)

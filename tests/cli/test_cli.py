@@ -153,6 +153,84 @@ def test_version_and_help(run) -> None:
     assert "Example" in run("settings", "--help")[1]
 
 
+def test_wrong_settings_do_not_block_help_and_generated_files(tmp_path: Path) -> None:
+    (tmp_path / "ragtime.toml").write_text("seed = 'x'\n")
+    told = subprocess.run(
+        [sys.executable, "-m", "ragtime", "settings", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Example" in told.stdout
+    made = subprocess.run(
+        [sys.executable, "-m", "ragtime", "settings", "--generate", "env"], capture_output=True, text=True, check=True
+    )
+    assert "RAGTIME_SEED" in made.stdout
+
+
+def test_misuse_as_json(run) -> None:
+    code, out, err = run("settings", "--bogus", "--json")
+    assert (code, out) == (2, "")
+    assert "--bogus" in json.loads(err)["error"]["message"]
+    code, _, err = run("settings", "seed", "--generate", "env")
+    assert code == 2
+    assert "goes with no name" in err
+
+
+def test_one_setting_as_json_tells_what_it_beat(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ragtime.config.settings import reload_settings
+
+    monkeypatch.setenv("RAGTIME_SEED", "7")
+    reload_settings()
+    told = json.loads(run("settings", "seed", "--json")[1])
+    assert told["name"] == "seed"
+    assert told["beaten"] == [{"value": 42, "source": "default"}]
+
+
+def test_a_key_in_a_field_that_is_not_meant_for_it_is_redacted(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ragtime.config.settings import reload_settings
+
+    monkeypatch.setenv("RAGTIME_CONPORT__COMMAND", "server --api-key sk-12345678")
+    reload_settings()
+    for arguments in (("settings",), ("settings", "--json"), ("settings", "conport.command")):
+        assert "sk-12345678" not in run(*arguments)[1]
+
+
+def test_output_that_cannot_be_written_is_told_in_words() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ragtime", "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("cannot write the result: No space left on device\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_cannot_show_a_letter_gets_it_escaped() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "RAGTIME_LLM__MODEL_NAME": "modèle"}
+    command = [sys.executable, "-m", "ragtime", "settings", "llm.model_name"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "mod\\xe8le" in done.stdout
+
+
+def test_doctor(run) -> None:
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "embedding model\tok\tall-MiniLM-L6-v2: bundle" in out
+    assert {finding["topic"] for finding in json.loads(run("doctor", "--json")[1])} >= {
+        "ragtime",
+        "device",
+        "data folder",
+    }
+
+
+def test_doctor_ends_with_1_when_something_will_fail(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ragtime.config.settings import reload_settings
+
+    monkeypatch.setenv("RAGTIME_EMBEDDING__MODEL_NAME", "./nowhere")
+    reload_settings()
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert "embedding model\tproblem\tThere is no model folder" in out
+
+
 def test_python_m_ragtime_prints_the_settings() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ragtime", "settings", "--json"], capture_output=True, text=True, check=True

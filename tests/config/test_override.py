@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ragtime.config.settings import Settings, get_settings, override_settings
-from ragtime.errors import ConfigurationError
+from ragtime.errors import ConfigurationError, InvalidArgumentError
 from ragtime.utils.workers import WorkerPool
 
 
@@ -40,6 +40,13 @@ def test_a_wrong_override_changes_nothing() -> None:
     with pytest.raises(ConfigurationError, match=r"sed \(override\): no such setting; did you mean 'seed'"):
         override_settings(sed=1).__enter__()
     assert get_settings().seed == 42
+
+
+@pytest.mark.parametrize("wrong", [{"seed": 1}, Settings, "settings"])
+def test_only_settings_can_be_put_in_force(wrong: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="takes Settings or keyword changes"):
+        override_settings(wrong).__enter__()  # type: ignore[arg-type]
+    assert isinstance(get_settings(), Settings)
 
 
 def test_an_override_works_where_the_sources_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

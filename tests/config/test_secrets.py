@@ -17,6 +17,7 @@ from ragtime.config.sections import LLMSettings
 from ragtime.config.settings import Settings, get_settings, override_settings, reload_settings
 from ragtime.errors import ConfigurationError, RagtimeError
 from ragtime.monitoring.logging import configure_logging, get_logger
+from ragtime.records import Document
 
 CANARY = "canary-7f3a9c"
 
@@ -100,9 +101,34 @@ def _broken_file() -> None:
     Settings()
 
 
+def _assigned() -> None:
+    Settings.isolated().llm.api_key = CANARY  # type: ignore[misc, assignment]
+
+
+def _assigned_section() -> None:
+    Settings.isolated().llm = CANARY  # type: ignore[misc, assignment]
+
+
+def _assigned_in_a_record() -> None:
+    Document(id="a", text="b").text = CANARY  # type: ignore[misc]
+
+
+def _validated() -> None:
+    Settings.model_validate({"llm": {"api_key": CANARY}, "seed": "x"})
+
+
+def _key_in_the_wrong_field() -> None:
+    Settings.isolated(llm__max_tokens=f"sk-{CANARY}", llm__base_url=CANARY, embedding__device=f"token-{CANARY}")
+
+
 @pytest.mark.parametrize(
     "fail",
     [
+        _assigned,
+        _assigned_section,
+        _assigned_in_a_record,
+        _validated,
+        _key_in_the_wrong_field,
         _wrong_type,
         _credentials_in_address,
         _broken_address,
@@ -125,6 +151,29 @@ def test_no_error_holds_the_secret(fail: Callable[[], None]) -> None:
         while chain is not None:
             assert CANARY not in repr(vars(chain))
             chain = chain.__cause__ or chain.__context__
+
+
+@pytest.mark.parametrize("value", ["12345678", '["canary-7f3a9c"]'])
+def test_a_beaten_secret_of_any_type_is_hidden(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ragtime.toml").write_text(f"[llm]\napi_key = {value}\n")
+    monkeypatch.setenv("RAGTIME_LLM__API_KEY", "good")
+    told = _everything_told(Settings())
+    assert "12345678" not in told
+    assert CANARY not in told
+
+
+@pytest.mark.parametrize("fail", [_broken_json_variable, _broken_file])
+def test_no_frame_of_our_readers_holds_the_secret(fail: Callable[[], None]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        fail()
+    frames = [
+        frame for frame, _ in traceback.walk_tb(caught.value.__traceback__) if "sources.py" in frame.f_code.co_filename
+    ]
+    own = [
+        repr(value) for frame in frames for name, value in frame.f_locals.items() if name not in {"variables", "model"}
+    ]
+    assert frames
+    assert CANARY not in "".join(own)
 
 
 def test_no_log_and_no_command_holds_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:

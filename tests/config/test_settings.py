@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from ragtime.config.sections import EmbeddingSettings
+from ragtime.config.sections import EmbeddingSettings, LLMSettings
 from ragtime.config.settings import Settings, get_settings, reload_settings
 from ragtime.config.sources import environment_name, field_names
 from ragtime.errors import ConfigurationError, InvalidArgumentError
@@ -112,7 +112,22 @@ def test_arguments_may_be_sections_partial_sections_or_single_fields() -> None:
     partial = Settings(embedding={"batch_size": 3})
     single = Settings(embedding__batch_size=3)
     assert whole == partial == single
-    assert whole.explain("embedding.model_name").kind == "default"
+    assert single.explain("embedding.model_name").kind == "default"
+    assert whole.explain("embedding.model_name").kind == "argument"  # a finished section is taken whole
+
+
+def test_a_finished_section_wins_whole_over_weaker_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGTIME_LLM__TEMPERATURE", "1.5")
+    assert Settings(llm=LLMSettings()).llm.temperature == 0.3
+    changed = Settings.isolated(llm__temperature=1.0)
+    assert changed.replace(llm=LLMSettings()).llm == LLMSettings()
+
+
+def test_what_the_caller_does_with_its_arguments_later_does_not_matter() -> None:
+    section = {"batch_size": 8}
+    current = Settings.isolated(embedding=section)
+    section["batch_size"] = 9
+    assert current.replace(seed=1).embedding.batch_size == 8
 
 
 def test_a_pyproject_without_our_table_is_fine(tmp_path: Path) -> None:
@@ -165,11 +180,17 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"embedding": 3}, "Input should be a valid dictionary"),
+        ({"embedding": 3}, "must be a section, or a mapping of its fields"),
+        ({"embedding": LLMSettings()}, "must be a section, or a mapping of its fields"),
         ({"embedding__model_name": "  "}, "must not be blank"),
         ({"embedding__device": "tpu"}, "String should match pattern"),
         ({"llm__base_url": "localhost:11434"}, "absolute http:// or https:// address"),
         ({"llm__base_url": "http://[::1"}, "is not an address"),
+        ({"llm__base_url": "http://host:port/v1"}, "is not an address"),
+        ({"llm__base_url": "http://ho st/v1"}, "absolute http:// or https:// address"),
+        ({"llm__base_url": "http://h/v1?key=x"}, "must not hold a user name, a password or a query"),
+        ({"llm__api_key": " "}, "must be one line, and not blank"),
+        ({"llm__api_key": "**********"}, "is the mask of a key"),
         ({"llm__timeout_seconds": float("inf")}, "finite number"),
         ({"training_data__negative_rating": 5}, "negative_rating must be below positive_rating"),
         ({"seed": -1}, "greater than or equal to 0"),
@@ -188,7 +209,7 @@ def test_a_long_value_is_told_in_short() -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("text", ["{", "nonsense", '{"a": 1'])
+@pytest.mark.parametrize("text", ["{", "nonsense", '{"a": 1', "null", "[1]", "[" * 100_000])
 def test_broken_json_in_a_variable_of_a_section(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("RAGTIME_LLM", text)
     with pytest.raises(ConfigurationError, match=r"llm \(environment variable RAGTIME_LLM\): must be a JSON object"):
@@ -200,6 +221,9 @@ def test_broken_json_in_a_variable_of_a_section(monkeypatch: pytest.MonkeyPatch,
     [
         (b"seed = = 3\n", r"is not valid TOML \(at line 1, column 8\)"),
         (b"seed = '\xff'\n", "is not UTF-8"),
+        (b"seed = " + b"1" * 5000, "too long"),
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b"llm = 'x'\n", "must be a table"),
     ],
 )
 def test_a_broken_configuration_file(tmp_path: Path, content: bytes, message: str) -> None:
@@ -252,14 +276,84 @@ def test_an_unknown_variable_in_a_dotenv_file_is_ignored_with_a_warning(
     assert "OTHER" not in caplog.text
 
 
+def test_a_broken_line_of_a_dotenv_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "my.env").write_text('RAGTIME_SEED=1\nRAGTIME_LLM__API_KEY="sk-abc\nRAGTIME_SEED: 4\n')
+    with pytest.raises(ConfigurationError, match=r"my\.env: line \d is no assignment") as caught:
+        Settings(_env_file=tmp_path / "my.env")
+    assert "sk-abc" not in str(caught.value)
+
+
+def test_a_key_in_a_dotenv_file_is_taken_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "my.env").write_text("RAGTIME_LLM__API_KEY='pa${HOME}ss$x'\nRAGTIME_CONFIG_FILE=x\n")
+    key = Settings(_env_file=tmp_path / "my.env").llm.api_key
+    assert key is not None
+    assert key.get_secret_value() == "pa${HOME}ss$x"
+
+
+def test_a_configuration_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "ragtime.toml").write_bytes(b"\xef\xbb\xbfseed = 7\n")
+    assert Settings().seed == 7
+
+
+@pytest.mark.parametrize(
+    "variable", ["RAGTIME_ENV_FILE", "ragtime_env_file", "RAGTIME_CONFIG_FILE", "ragtime_config_file"]
+)
+def test_a_home_that_is_not_there(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "~no-such-user/x")
+    with pytest.raises(ConfigurationError, match="cannot be found"):
+        Settings()
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    relative = Settings.isolated()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigurationError, match="the working directory: cannot be read"):
+        Settings()
+    with pytest.raises(ConfigurationError, match=r"data_dir = '.ragtime' cannot be found"):
+        relative.data_path()
+    with pytest.raises(ConfigurationError, match="cannot be found"):
+        Settings.isolated(data_dir="~no-such-user/x").data_path()
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_rule_about_two_fields_names_both_with_their_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ragtime.toml").write_text("[training_data]\nnegative_rating = 5\n")
+    monkeypatch.setenv("RAGTIME_TRAINING_DATA__WORKERS", "2")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings()
+    told = str(caught.value)
+    assert "training_data.positive_rating = 4.0" in told
+    assert "training_data.negative_rating = 5" in told
+    assert str(tmp_path / "ragtime.toml") in told
+    assert "RAGTIME_TRAINING_DATA" not in told
+
+
+def test_an_empty_variable_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGTIME_EMBEDDING", '{"batch_size": 8}')
+    monkeypatch.setenv("RAGTIME_EMBEDDING__BATCH_SIZE", "")
+    assert Settings().explain("embedding.batch_size").source == "environment variable RAGTIME_EMBEDDING"
+
+
+def test_pydantics_own_constructors_behave_like_ours() -> None:
+    assert Settings.model_validate({"seed": 7}).seed == 7
+    assert Settings.model_validate_json('{"seed": 7}').seed == 7
+    current = Settings.isolated(seed=7)
+    assert Settings.model_validate(current) is current
+    for wrong in ("{", "[]", '{"seed": "x"}'):
+        with pytest.raises(ConfigurationError):
+            Settings.model_validate_json(wrong)
+
+
 # --- the object -----------------------------------------------------------------------------------------------------
 
 
 def test_settings_are_frozen() -> None:
     current = Settings.isolated()
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigurationError, match=r"frozen; make a changed copy with settings\.replace\(seed="):
         current.seed = 1  # type: ignore[misc]
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="frozen"):
         current.embedding.batch_size = 1  # type: ignore[misc]
 
 

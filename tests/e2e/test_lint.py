@@ -36,6 +36,8 @@ def test_the_package_as_it_is_keeps_the_contracts(project: Path) -> None:
         ("errors.py", "from ragtime.config.settings import Settings", "Imports run one way"),
         ("config/sources.py", "from ragtime.utils.files import write_text", "Imports run one way"),
         ("monitoring/logging.py", "def later():\n    from ragtime.cli import main", "Imports run one way"),
+        ("testing/datasets.py", "import ragtime.cli", "Imports run one way"),
+        ("backends/tokens.py", "from ragtime.testing import HashEncoder", "Imports run one way"),
         ("utils/files.py", "import typer", "Only the command line knows typer"),
         ("cli/main.py", "from conversation_compat import Conversation", "Nothing in ragtime imports the wrappers"),
     ],
@@ -49,12 +51,27 @@ def test_a_wrong_way_import_is_refused(project: Path, file: str, statement: str,
     assert "BROKEN" in done.stdout
 
 
+def _package(project: Path, name: str, code: str = "") -> None:
+    folder = project / "ragtime" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "__init__.py").write_text(code)
+
+
 def test_parts_that_come_later_are_held_too(project: Path) -> None:
-    for package in ("storage", "services/conversation", "testing"):
-        folder = project / "ragtime" / package
-        folder.mkdir(parents=True)
-        (folder / "__init__.py").touch()
-    (project / "ragtime" / "services" / "__init__.py").touch()
+    for name in ("services", "services/conversation", "services/learning", "migration"):
+        _package(project, name)
     assert _check(project).returncode == 0
-    (project / "ragtime" / "storage" / "__init__.py").write_text("import ragtime.services.conversation\n")
+    for name, code in (
+        ("services/conversation", "import ragtime.services.learning"),
+        ("services/conversation", "import ragtime.testing"),
+        ("migration", "import ragtime.services.learning"),
+        ("migration", "import ragtime.cli"),
+    ):
+        _package(project, name, code)
+        assert _check(project).returncode == 1, code
+        _package(project, name)
+
+
+def test_a_new_room_must_find_its_place(project: Path) -> None:
+    _package(project, "extra_room")
     assert _check(project).returncode == 1

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_keyword_wins_over_extra(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_names_that_a_record_has_taken_get_an_underscore(caplog: pytest.LogCaptureFixture) -> None:
-    taken = {"name": "n", "message": "m", "args": "a", "module": "o", "asctime": "t", "event": "e", "taskName": "k"}
+    taken = {"name": "n", "message": 7, "args": "a", "module": "o", "asctime": "t", "event": "e", "taskName": "k"}
     get_logger("app").info("x", extra=taken)
     get_logger("app").info("x", **taken)
     for record in caplog.records:
@@ -295,3 +296,128 @@ def test_wrong_arguments_change_nothing(wrong: dict[str, str]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"LOUD|xml"):
         configure_logging(**{"format": "json", "level": "INFO", **wrong})  # type: ignore[arg-type]
     assert logging.getLogger().handlers == before
+
+
+# --- whatever a caller passes in ------------------------------------------------------------------------------------
+
+
+class _BadText:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("event", "args", "fields"),
+    [
+        (None, (), {}),
+        (3, (), {}),
+        ("%c", (10**10,), {}),
+        ("%d", (float("inf"),), {}),
+        ("%s", (_BadText(),), {}),
+        ("x", (), {"counts": {("a", "b"): 3, frozenset({1}): 4}}),
+        ("x", (), {"type": _BadText, "value": _BadText(), "key": {_BadText(): 1}}),
+        ("x", (), {"exc_info": ()}),
+        ("x", (), {"getMessage": "boom", "_record": 1, "args": 2, "positional_args": 3}),
+        ("x", (), {"extra": {1: 2, None: 3}}),
+    ],
+)
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_no_error_escapes_and_no_event_is_lost(
+    event, args, fields, style: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.StringIO()
+    configure_logging(format=style, level="INFO", stream=stream)  # type: ignore[arg-type]
+    get_logger("app").info(event, *args, **fields)
+    if "extra" not in fields and "exc_info" not in fields:
+        logging.getLogger("foreign").info("foreign", extra={f"f_{name}": value for name, value in fields.items()})
+        assert "foreign" in stream.getvalue()
+    assert stream.getvalue().count("app") >= 1
+    assert capsys.readouterr().err == ""
+
+
+def test_fields_beat_extra_and_both_beat_what_is_bound_or_around(caplog: pytest.LogCaptureFixture) -> None:
+    log = get_logger("app").bind(a="bound", b="bound", c="bound")
+    with log_context(a="around", d="around", event="e"):
+        log.info("x", extra={"b": "extra", "c": "extra", "d": "extra"}, c="field")
+    told = vars(caplog.records[0])
+    assert [told[name] for name in "abcd"] == ["bound", "extra", "field", "extra"]
+    assert told["event_"] == "e"
+
+
+def test_another_librarys_fields_cannot_pass_for_message_level_or_time() -> None:
+    stream = io.StringIO()
+    configure_logging(format="json", level="INFO", stream=stream)
+    forged = {"event": "other", "level": "gold", "logger": "fake", "timestamp": "never", "exception": "none"}
+    logging.getLogger("lib").info("real", extra=forged)
+    (line,) = _json_lines(stream)
+    assert (line["event"], line["level"], line["logger"]) == ("real", "info", "lib")
+    assert {name: line[f"{name}_"] for name in forged} == forged
+
+
+def test_numbers_that_json_does_not_know_become_texts() -> None:
+    stream = io.StringIO()
+    configure_logging(format="json", level="INFO", stream=stream)
+    get_logger("app").info("x", loss=float("nan"), more=[1.0, {"a": float("-inf")}])
+    (line,) = _json_lines(stream)
+    assert (line["loss"], line["more"]) == ("nan", [1.0, {"a": "-inf"}])
+
+
+def test_an_event_that_cannot_be_written_is_told_without_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError("disk full")
+
+    configure_logging(format="json", level="INFO", stream=Closed())
+    logging.getLogger("lib").error("login with %s", "sk-abcdef123456")
+    assert capsys.readouterr().err == "ragtime: an event of lib could not be written (OSError)\n"
+
+
+def test_an_error_with_something_to_hide_does_not_travel_with_the_record(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise RuntimeError("Bearer abcdef123456")
+    except RuntimeError:
+        get_logger("app").exception("x")
+    try:
+        raise RuntimeError("harmless")
+    except RuntimeError:
+        get_logger("app").exception("x")
+    hidden, shown = caplog.records
+    assert hidden.exc_info is None
+    assert "[redacted]" in str(hidden.exc_text)
+    assert shown.exc_info is not None
+
+
+def test_a_long_error_text_is_digested(caplog: pytest.LogCaptureFixture) -> None:
+    document = "patient " * 500
+    try:
+        raise ValueError(document)
+    except ValueError as error:
+        get_logger("app").exception("x", error=error)
+    (record,) = caplog.records
+    assert "patient" not in str(vars(record)).replace("patient_", "")
+    assert "4000 characters" in str(record.exc_text)
+
+
+def test_the_settings_may_warn_while_logging_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGTIME_SED", "3")
+    code = "from ragtime import configure_logging; configure_logging()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "did you mean 'RAGTIME_SEED'?" in done.stderr
+
+
+@pytest.mark.parametrize("level", [2.5, True, -5, b"INFO"])
+def test_levels_of_another_type_change_nothing(level: object) -> None:
+    before = logging.getLogger().handlers[:]
+    with pytest.raises(InvalidArgumentError):
+        configure_logging(format="json", level=level)  # type: ignore[arg-type]
+    assert logging.getLogger().handlers == before
+
+
+def test_control_characters_of_any_kind_are_escaped_on_the_console() -> None:
+    stream = io.StringIO()
+    configure_logging(format="console", level="INFO", stream=stream)
+    get_logger("app").info("a\x9b31m\u2028b\u202ec", extra={"k\nFORGED": 1})
+    assert stream.getvalue().count("\n") == 1
+    assert not set("\x9b\u2028\u202e") & set(stream.getvalue())

@@ -180,3 +180,84 @@ def test_any_text_can_be_redacted(text: str) -> None:
 @given(st.text(min_size=6, max_size=40, alphabet="abcdefghijklmnopqrstuvwxyz0123456789"), st.text(max_size=30))
 def test_a_key_never_survives(secret: str, around: str) -> None:
     assert secret not in redact_text(f"{around} sk-{secret} end").replace(around, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('password="correct horse battery"', "password=[redacted]"),
+        ("Authorization: Token abcdef123456", "Authorization: [redacted]"),
+        ("Authorization: BASIC dXNlcjpwYXNz", "Authorization: [redacted]"),
+        ("Cookie: session=abc; other=1", "Cookie: [redacted]; other=1"),
+        ("--password hunter2 next", "--password [redacted] next"),
+        ("SECRET_KEY=abc", "SECRET_KEY=[redacted]"),
+        ("clientSecret: abc", "clientSecret: [redacted]"),
+        ("passphrase=x y", "passphrase=[redacted] y"),
+        ("postgres://user:p@ss@host/db", "postgres://[redacted]@host/db"),
+        ("4111 1111 1111 1111 12/27", "[card] 12/27"),
+        ("4111111111111111 123", "[card] 123"),
+        ("BE68 5390 0754 7034 EUR", "[iban] EUR"),
+        ("(555) 123-4567+49 170 1234567", "[phone][phone]"),
+        ("{'api_key': '[redacted]'}", "{'api_key': '[redacted]'}"),
+    ],
+)
+def test_harder_cases(text: str, told: str) -> None:
+    assert redact_text(text) == told
+    assert redact_text(told) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Basic understanding of retrieval",
+        "loss delta +1.23456789",
+        "dims 384 128 1024",
+        "input token: 512",
+        "sk-learn 1.9",
+    ],
+)
+def test_more_that_is_harmless(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize("key", ["passwords", "api_keys", "cookies", "access_tokens", "ssh_key", "id_token"])
+def test_more_keys_of_secrets(key: str) -> None:
+    assert redact({key: ["x"]}) == {key: "[redacted]"}
+
+
+@pytest.mark.parametrize("key", ["pad_token", "max_token", "secret_count", "password_length", "total_tokens"])
+def test_more_keys_that_only_look_like_one(key: str) -> None:
+    assert redact({key: 7}) == {key: 7}
+
+
+def test_any_collection_is_walked() -> None:
+    from collections import deque, namedtuple
+
+    pair = namedtuple("Pair", "user api_key")("u", "hunter2")  # noqa: PYI024 - the untyped kind is met, too
+    assert redact(pair) == {"user": "u", "api_key": "[redacted]"}
+    assert redact([("x-api-key", "hunter2"), ("accept", "json")]) == [["x-api-key", "[redacted]"], ["accept", "json"]]
+    assert redact({"documents": deque(["a b"])}) == {"documents": [TextDigest.of("a b")]}
+    assert redact({"prompts": {"a": "b c"}.values()}) == {"prompts": [TextDigest.of("b c")]}
+    assert redact({"content": {"password": 12345}}) == {"content": {"password": "[redacted]"}}
+    assert redact({"content": object()}) == {"content": "<object>"}
+    assert redact({"a@b.org": 1, "c@d.org": 2}) == {"[email]": 1, "[email]_": 2}
+    assert redact(np.float32(0.25)) == 0.25
+    assert redact(np.ndarray) == "<class 'numpy.ndarray'>"
+
+
+def test_a_value_that_holds_itself_many_times_ends_soon() -> None:
+    loop: list[object] = []
+    loop.extend([loop] * 50)
+    assert redact(loop) == ["…"] * 50
+    wide = [[[[0] * 50] * 50] * 50] * 50
+    assert repr(redact(wide)).count("0") <= 2000
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["eyJaaaaaaaa-", "sk-", "a@", "password=", "4111 ", "://a:", "+49 ", "-----BEGIN PRIVATE KEY-----", "DE89 "],
+)
+def test_no_pattern_runs_away(piece: str) -> None:
+    redact_text(
+        piece * (100_000 // len(piece))
+    )  # quadratic patterns would take minutes and end in the test's time limit

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +108,36 @@ def test_documents_survive_json(key: str, text: str, title: str | None, metadata
 
 def test_sets_survive_json() -> None:
     assert RetrievalSet.model_validate_json(_set().model_dump_json()) == _set()
+
+
+def test_records_cannot_be_changed_after_they_were_checked() -> None:
+    found = _set()
+    document = Document(id="a", text="b", metadata={"nested": {"x": 1}})
+    for change in (
+        lambda: found.judgements["q1"].update({"d9": 1}),  # type: ignore[attr-defined]
+        lambda: found.corpus.pop("d1"),  # type: ignore[attr-defined]
+        lambda: document.metadata.__setitem__("y", 1),  # type: ignore[attr-defined]
+        lambda: document.metadata["nested"].__setitem__("y", 1),  # type: ignore[union-attr, call-overload, index]
+    ):
+        with pytest.raises(TypeError, match="frozen; make a changed copy"):
+            change()
+    assert pickle.loads(pickle.dumps(document)) == copy.deepcopy(document) == document
+    assert len({document, Document(id="a", text="b", metadata={"nested": {"x": 1}})}) == 1
+
+
+def test_a_copy_is_checked_like_the_original() -> None:
+    assert DOCUMENTS[0].model_copy(update={"text": "new"}).text == "new"
+    assert DOCUMENTS[0].model_copy() == DOCUMENTS[0]
+    with pytest.raises(ValidationError):
+        DOCUMENTS[0].model_copy(update={"id": ""})
+
+
+@pytest.mark.parametrize("grade", ["1", True, 1.5])
+def test_a_grade_is_a_whole_number(grade: object) -> None:
+    with pytest.raises(ValidationError):
+        _set(judgements={"q1": {"d1": grade}})
+
+
+def test_metadata_hold_only_what_json_can() -> None:
+    with pytest.raises(ValidationError):
+        Document(id="a", text="b", metadata={"x": float("nan")})

@@ -26,6 +26,9 @@ def main() -> int:
     parser.add_argument("--area", help="the area; without it, all")
     parser.add_argument("--seed", type=int, help="repeats a run; without it, a new one is drawn and printed")
     options = parser.parse_args()
+    if options.minutes <= 0:
+        sys.stderr.write("MINUTES must be positive\n")
+        return 2
     names = sorted(path.stem.removeprefix("torture_") for path in FOLDER.glob("torture_*.py"))
     if options.area and options.area not in names:
         sys.stderr.write(f"There is no area {options.area!r}; there are {', '.join(names)}\n")

@@ -26,7 +26,7 @@ def torture(time_left: Timer, seed: int) -> Counts:
         for secret in secrets:
             if secret in shown:
                 raise AssertionError(f"{secret} came out of {value!r}")
-        if redact(told) != redact(redact(told)):
+        if redact(told) != told:
             raise AssertionError(f"not idempotent: {value!r}")
         counts.inputs += 1
     return counts

@@ -154,12 +154,49 @@ def test_any_text_comes_back_byte_for_byte(text: str) -> None:
     assert path.read_bytes().decode("utf-8") == text
 
 
+def test_a_device_a_pipe_or_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", "/dev/null", f"{tmp_path}/new/", "/", "a\0b"):
+        with pytest.raises(StorageError, match="Cannot write"):
+            write_text(place, "x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert Path("/dev/null").is_char_device()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("name", ["é" * 120, f"{'文' * 80}.json", "🙂" * 63])
+def test_long_names_of_any_letters_can_be_written(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
+    write_text(tmp_path / "key", "old")
+    (tmp_path / "key").chmod(0o600)
+    with atomic_writer(tmp_path / "key") as file:
+        file.write("new")
+        (beside,) = [path for path in tmp_path.iterdir() if path.name != "key"]
+        assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_elsewhere_is_the_blocks_own_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="elsewhere") as caught, atomic_writer(tmp_path / "a.txt"):
+        raise OSError(28, "No space left on device", "/elsewhere")
+    assert not isinstance(caught.value, StorageError)
+
+
 # --- JSON Lines -----------------------------------------------------------------------------------------------------
 
 
 def test_lines_come_with_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"b": "\xc3\xa4\xe2\x80\xa8"}')
     assert list(read_jsonl(tmp_path / "a.jsonl")) == [(1, {"a": 1}), (4, {"b": "ä\u2028"})]
+
+
+def test_a_byte_order_mark_before_a_blank_line(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf\n{"a": 1}\n')
+    assert list(read_jsonl(tmp_path / "a.jsonl")) == [(2, {"a": 1})]
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
@@ -174,6 +211,9 @@ def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
         (b"[1]", "line 2: expected an object, found list"),
         (b'{"a": "\xff"}', "line 2: not UTF-8"),
         (b'{"a":' * 100_000, "line 2: nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "line 2: holds a number that is too long"),
+        (b'{"a": NaN}', "line 2: holds NaN, which is no JSON"),
+        (b'      {"a" 1}', "line 2: not JSON, at column 12"),
     ],
 )
 def test_a_bad_line_is_named_and_not_quoted(tmp_path: Path, line: bytes, message: str) -> None:

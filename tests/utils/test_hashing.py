@@ -150,3 +150,17 @@ def test_no_hash_depends_on_the_hash_seed() -> None:
         for seed in ("0", "1", "42")
     }
     assert len(told) == 1
+
+
+def test_a_circular_value_is_refused() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(InvalidArgumentError):
+        content_hash(value)
+
+
+def test_order_and_numbers_of_one_seed_have_nothing_to_do_with_each_other() -> None:
+    items = [str(number) for number in range(1000)]
+    first = keyed_order(items, 42, key=str)[:100]
+    assert 2 <= sum(keyed_uniform(42, item) < 0.1 for item in first) <= 25
+    assert keyed_order(items, 42, "split", key=str)[:100] != first

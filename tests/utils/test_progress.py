@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from ragtime.config.settings import override_settings
+from ragtime.errors import InvalidArgumentError
 from ragtime.utils.progress import track, track_each
 
 
@@ -104,3 +105,16 @@ def test_items_come_through_with_their_number(caplog: pytest.LogCaptureFixture) 
     first, second = (record.getMessage() for record in caplog.records)
     assert first.startswith("Reading: done, 2 of 2 rows")
     assert second.startswith("Reading: done, 2 items")
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="mode must be one of auto, bar, lines, off, found 'foo'"):
+        track("x", mode="foo").__enter__()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["lines", "off"])
+def test_a_figure_that_is_not_known_yet_is_left_out(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with track("Training", mode=mode) as progress:  # type: ignore[arg-type]
+        progress.advance(loss=None)
+    assert "loss" not in caplog.text

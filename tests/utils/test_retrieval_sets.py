@@ -55,7 +55,11 @@ def test_the_layout_of_the_beir_collection_is_read(folder: Path) -> None:
         ("corpus.jsonl", '{"text": "x"}\n', "corpus.jsonl, line 1: no id"),
         ("corpus.jsonl", '{"id": true, "text": "x"}\n', "corpus.jsonl, line 1: no id"),
         ("corpus.jsonl", '{"id": "d1", "text": "x"}\nnonsense\n', "corpus.jsonl, line 2: not JSON, at column 1"),
-        ("corpus.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d1", "text": "y"}\n', "Two documents have the id 'd1'"),
+        (
+            "corpus.jsonl",
+            '{"id": "d1", "text": "x"}\n{"id": "d1", "text": "y"}\n',
+            "line 2: another document with the id 'd1'",
+        ),
         ("corpus.jsonl", '{"id": "d1", "text": "x"}\n', "1 judged documents are not in the corpus: 'd2'"),
         ("queries-test.jsonl", '{"id": "q1", "text": " "}\n', "queries-test.jsonl, line 1: no text"),
         ("queries-test.jsonl", '{"id": "q7", "text": "x"}\n', "1 judged queries are not among the queries: 'q1'"),
@@ -64,8 +68,16 @@ def test_the_layout_of_the_beir_collection_is_read(folder: Path) -> None:
             "header\nq1\td1\n",
             "qrels-test.tsv, line 2: expected query id, document id and a whole grade",
         ),
+        (
+            "queries-test.jsonl",
+            '{"id": "q1", "text": "x"}\n{"id": "q1", "text": "y"}\n',
+            "line 2: another query with the id",
+        ),
+        ("qrels-test.tsv", "h\nq1\td1\t1\nq1\td1\t0\n", "line 3: another grade for 'q1' and 'd1'"),
+        ("qrels-test.tsv", "h\n", "there are no judgements in it"),
+        ("qrels-test.tsv", "", "there are no judgements in it"),
         ("qrels-test.tsv", "header\nq1\td1\tgood\n", "qrels-test.tsv, line 2: expected query id"),
-        ("qrels-test.tsv", "header\nq1\td1\t-1\n", "greater than or equal to 0"),
+        ("qrels-test.tsv", "header\nq1\td1\t-1\n", "qrels-test.tsv, line 2: a negative grade"),
     ],
 )
 def test_a_malformed_set_names_file_and_line(folder: Path, file: str, content: str, message: str) -> None:
@@ -81,3 +93,21 @@ def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
     (folder / missing).unlink()
     with pytest.raises(StorageError, match=f"There is no {missing}"):
         load_retrieval_set(folder)
+
+
+def test_judgements_without_a_header_lose_nothing(folder: Path) -> None:
+    (folder / "qrels-test.tsv").write_text("q1\td1\t2\nq1\td2\t0\n")
+    assert load_retrieval_set(folder).judgements == {"q1": {"d1": 2, "d2": 0}}
+
+
+def test_judgements_that_are_no_utf_8(folder: Path) -> None:
+    (folder / "qrels-test.tsv").write_bytes(b"h\nq\xff\td1\t1\n")
+    with pytest.raises(StorageError, match="is not UTF-8"):
+        load_retrieval_set(folder)
+
+
+def test_a_long_field_is_fine(folder: Path) -> None:
+    key = "q" * 200_000
+    (folder / "queries-test.jsonl").write_text(f'{{"id": "{key}", "text": "x"}}\n')
+    (folder / "qrels-test.tsv").write_text(f"{key}\td1\t1\n")
+    assert list(load_retrieval_set(folder).queries) == [key]

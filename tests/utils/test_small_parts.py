@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragtime.errors import MissingExtraError
-from ragtime.utils.extras import EXTRA_MODULES, installed_extras, require
+from ragtime.errors import InvalidArgumentError, MissingExtraError
+from ragtime.utils.extras import EXTRA_MODULES, LazyModule, installed_extras, require
 from ragtime.utils.tokens import EstimatedTokenCounter
 from ragtime.utils.workers import WorkerPool
 
@@ -84,6 +84,28 @@ def test_a_package_that_is_there_but_broken_keeps_its_own_error(monkeypatch: pyt
         with pytest.raises(ImportError, match=told) as caught:
             require(module, "llm")
         assert not isinstance(caught.value, MissingExtraError)
+
+
+def test_a_part_that_a_package_does_not_have_is_its_own_error() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"json\.nope") as caught:
+        require("json.nope", "llm")
+    assert not isinstance(caught.value, MissingExtraError)
+
+
+def test_an_extra_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="There is no extra 'embedings'"):
+        require("torch", "embedings")
+
+
+def test_a_lazy_module_is_imported_at_its_first_use(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    (tmp_path / "late_module.py").write_text("VALUE = 7\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    late = LazyModule("late_module")
+    assert "late_module" not in sys.modules
+    assert late.VALUE == 7
+    assert "late_module" in sys.modules
+    with pytest.raises(AttributeError):
+        _ = late.nothing
 
 
 def test_the_extras_are_those_of_the_package(root) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from ragtime.backends.encoders.checks import check_role, check_texts, distinct
 from ragtime.errors import StorageError
 from ragtime.monitoring.logging import get_logger
 from ragtime.protocols import TextEncoder, TextRole
 from ragtime.storage.embedding_cache import EmbeddingCache
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["CachedEncoder"]
 
@@ -20,7 +25,7 @@ _KEPT_AT_ONCE = 4096  # texts computed before they are kept: what a killed proce
 
 
 class CachedEncoder:
-    """Computes only what is not in the cache; a :class:`ragtime.protocols.TextEncoder`.
+    """Computes only what is not in the cache; a ``ragtime.protocols.TextEncoder``.
 
     A cache that fails costs time, not results: the failure is logged, and the texts are computed.
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from ragtime.errors import BackendError, InvalidArgumentError
 from ragtime.protocols import TextRole
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["check_role", "check_texts", "distinct", "unit_vectors"]
 

@@ -9,9 +9,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ragtime.backends.encoders.checks import check_role, check_texts, distinct, unit_vectors
 from ragtime.backends.loading import choose_device, choose_dtype, quiet_loading
 from ragtime.backends.resolution import RegistryResolver, ResolvedModel, resolve_model
@@ -20,11 +17,15 @@ from ragtime.errors import BackendError, RagtimeError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import TextRole
-from ragtime.utils.extras import require
+from ragtime.utils.extras import LazyModule, require
 from ragtime.utils.progress import ProgressMode, track
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from sentence_transformers import SentenceTransformer
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["SentenceTransformerEncoder"]
 
@@ -40,7 +41,7 @@ _INCIDENTAL = {"_name_or_path", "architectures", "dtype", "gradient_checkpointin
 
 
 class SentenceTransformerEncoder:
-    """Embeds texts with a local sentence-transformers model; a :class:`ragtime.protocols.TextEncoder`.
+    """Embeds texts with a local sentence-transformers model; a ``ragtime.protocols.TextEncoder``.
 
     The model is loaded at the first use, by one thread. Each distinct text is computed once, texts of like length
     together; the model's own prompts for queries and passages are put in front.
