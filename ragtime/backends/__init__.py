@@ -1,0 +1,1 @@
+"""What reaches a model: encoders, generators, and where models are found."""
