@@ -119,7 +119,7 @@ def choose_dtype(torch: Any, device: str, wanted: str, stored: object) -> Any:
     Raises:
         InvalidArgumentError: There is no such precision.
     """
-    stored = getattr(torch, stored) if isinstance(stored, str) else stored  # as config.json writes it
+    stored = getattr(torch, stored, stored) if isinstance(stored, str) else stored  # as config.json writes it
     names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     if wanted != "auto":
         if wanted not in names:
