@@ -144,13 +144,18 @@ def test_an_answer_that_begins_with_a_stop_text_is_an_error(parts) -> None:
         generate(make(parts), seed=1, stop=[first])
 
 
-def test_the_end_token_ends_the_answer(parts) -> None:
+def test_the_end_token_ends_the_answer(parts, caplog) -> None:
+    caplog.set_level(logging.INFO, logger="ragtime")
     tokenizer = parts[1]
     model = tiny_model(tokenizer)
-    plain = generate(make((model, tokenizer)), temperature=0, max_tokens=40)
-    third = tokenizer.encode(plain)[2]
-    model.generation_config.eos_token_id = [third]
-    assert len(generate(make((model, tokenizer)), temperature=0, max_tokens=40)) < len(plain)
+    ids = torch.tensor([prompt_tokens(tokenizer, MESSAGES, who="m")])
+    written = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)
+    model.generation_config.eos_token_id = [int(written[0, ids.shape[1] + 4])]
+    used = []
+    generate(make((model, tokenizer)), temperature=0, on_usage=used.append)
+    generate(make(parts), temperature=0)
+    assert used[0]["completion_tokens"] <= 5
+    assert [vars(record)["finish_reason"] for record in caplog.records] == ["stop", "length"]
 
 
 def test_the_prompt_and_answer_fit_the_model() -> None:
