@@ -55,6 +55,7 @@ def failure_of(ask, generator, **options) -> BackendError:
     assert "reset it" not in told
     assert "Model 'm' at http://127.0.0.1:" in str(caught.value)
     assert "; " in str(caught.value)  # what was found; what to do
+    assert caught.value.__context__ is None  # a chain would keep what the texts leave out
     return caught.value
 
 

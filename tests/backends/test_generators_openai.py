@@ -250,7 +250,7 @@ def test_the_missing_package_is_named_with_its_extra(monkeypatch) -> None:
 
 @pytest.mark.parametrize("ask", WAYS)
 def test_each_call_logs_its_start_and_its_end_once_and_nothing_of_the_content(ask, caplog) -> None:
-    caplog.set_level(logging.DEBUG, logger="ragtime")
+    caplog.set_level(logging.DEBUG)
     with LocalModelServer(answer="canary of the answer") as server:
         ask(make(server, api_key="sk-canary-of-the-key"))
     events = [record for record in caplog.records if record.name.startswith("ragtime")]

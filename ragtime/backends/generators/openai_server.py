@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
@@ -78,9 +80,15 @@ class OpenAIServer:
         httpx = require("httpx2", "llm")
         # No redirects: they would carry the key and the messages to wherever a server points.
         client: httpx2.AsyncClient = httpx.AsyncClient(
-            timeout=self._timeout(), follow_redirects=False, trust_env=not self._loopback
+            timeout=self._timeout(), verify=self._tls, follow_redirects=False, trust_env=not self._loopback
         )
         return client
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # Reading the certificates takes longer than all the rest of opening a client.
+        context: ssl.SSLContext = require("httpx2", "llm").create_ssl_context()
+        return context
 
     def _timeout(self) -> httpx2.Timeout:
         # Only connecting has a limit of its own. The others would start anew with every byte.
