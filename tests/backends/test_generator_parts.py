@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,6 +139,19 @@ def test_which_servers_are_on_this_machine(host, own) -> None:
     server = OpenAIServer(llm)
     assert server._loopback is own
     assert server.address == f"http://{host}:8000/v1"
+
+
+# --- the examples ---------------------------------------------------------------------------------------------------
+
+
+EXAMPLES = ["backends.generators", "backends.generators.openai_generator", "backends.generators.stopping"]
+EXAMPLES += ["testing.generators", "testing.model_server"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_of_the_docstrings_run(name) -> None:
+    result = doctest.testmod(importlib.import_module(f"ragtime.{name}"))
+    assert (result.failed, result.attempted > 0) == (0, True)
 
 
 # --- the factory ----------------------------------------------------------------------------------------------------

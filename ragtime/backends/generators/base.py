@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing, closing
 from typing import TYPE_CHECKING, ClassVar
@@ -101,8 +102,7 @@ class BaseGenerator(ABC):
         """
         job = self._job(messages, max_tokens, temperature, seed, stop, cancel)
         with job.logged("generate") as operation:
-            for _ in iterate(job.run_whole):
-                pass
+            deque(iterate(job.run_whole), maxlen=0)
             outcome = job.finish(operation)
         _tell(outcome, on_usage)
         return outcome.text

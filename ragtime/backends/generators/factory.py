@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragtime.backends.generators.openai_generator import OpenAIGenerator
-from ragtime.backends.generators.resolve import resolve_settings
+from ragtime.backends.generators.request import resolve_settings
 from ragtime.backends.generators.transformers_generator import TransformersGenerator
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ragtime.backends.generators.openai_call import ServerCall
 from ragtime.backends.generators.openai_failures import Failure
 from ragtime.backends.generators.openai_server import HttpClientFactory, OpenAIServer
 from ragtime.backends.generators.openai_wire import Dialect
-from ragtime.backends.generators.resolve import resolve_settings
+from ragtime.backends.generators.request import resolve_settings
 from ragtime.backends.generators.retries import RetryPolicy
 from ragtime.errors import BackendError, BackendTimeoutError
 from ragtime.monitoring.logging import get_logger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     Args:
         tokenizer: The model's tokenizer. Its chat template is used when it has one.
         messages: The conversation so far. Special tokens written out in them are read as text, so that no message can
-            pose as another; in chat templates, where transformers can do that.
+            pose as another.
         who: The model, for error messages.
 
     Returns:
@@ -58,9 +59,22 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
 
 def _apply_template(tokenizer: Any, messages: list[dict[str, Any]]) -> Any:
     options: dict[str, Any] = {"add_generation_prompt": True, "tokenize": True, "return_dict": False}
-    if "sanitize_control_tokens" in signature(tokenizer.apply_chat_template).parameters:  # not in the first 5.x
-        options["sanitize_control_tokens"] = True
-    return tokenizer.apply_chat_template(messages, **options)
+    if "sanitize_control_tokens" in signature(tokenizer.apply_chat_template).parameters:
+        return tokenizer.apply_chat_template(messages, sanitize_control_tokens=True, **options)
+    return tokenizer.apply_chat_template(_written_apart(tokenizer, messages), **options)  # the first releases of 5
+
+
+def _written_apart(tokenizer: Any, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put a character without width into each special token in a message, so that it is one no longer."""
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if len(token.content) > 1]
+    apart = {token: f"{token[0]}\N{ZERO WIDTH SPACE}{token[1:]}" for token in special}
+    return [
+        {
+            **message,
+            "content": reduce(lambda text, token: text.replace(token, apart[token]), special, message["content"]),
+        }
+        for message in messages
+    ]
 
 
 def _ids(found: Any) -> list[int]:

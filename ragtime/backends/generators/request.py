@@ -1,4 +1,4 @@
-"""What a generator is asked and what it gives back: checked before any work starts."""
+"""What a generator is told, is asked and gives back: checked before any work starts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
-from ragtime.errors import InvalidArgumentError, did_you_mean
+from ragtime.config.settings import Settings, get_settings
+from ragtime.errors import ConfigurationError, InvalidArgumentError, did_you_mean
 from ragtime.monitoring.logging import get_logger
 from ragtime.protocols import Message, TokenUsage
 
 if TYPE_CHECKING:
     from ragtime.config.sections import LLMSettings
 
-__all__ = ["GenerationOutcome", "GenerationRequest", "make_request"]
+__all__ = ["GenerationOutcome", "GenerationRequest", "make_request", "resolve_settings"]
 
 log = get_logger(__name__)
 
@@ -57,6 +58,29 @@ class GenerationOutcome:
     usage: TokenUsage | None = None
     finish_reason: str = ""
     retries: int = 0
+
+
+def resolve_settings(settings: Settings | None, **changes: str | None) -> Settings:
+    """Return the settings that a generator works with.
+
+    Args:
+        settings: The settings passed in; ``None`` means the current ones.
+        **changes: Fields of the section ``llm`` that the constructor was given; ``None`` leaves the settings' own.
+
+    Returns:
+        The settings, validated.
+
+    Raises:
+        InvalidArgumentError: A constructor's argument has a wrong value.
+    """
+    settings = get_settings() if settings is None else settings
+    given = {f"llm__{name}": value for name, value in changes.items() if value is not None}
+    message = ""
+    try:
+        return settings.replace(**given) if given else settings
+    except ConfigurationError as error:
+        message = str(error)
+    raise InvalidArgumentError(message)  # out here: the arguments may hold a key, and a chain of errors keeps them
 
 
 def make_request(

@@ -11,8 +11,7 @@ from ragtime.backends.generators.base import BaseGenerator
 from ragtime.backends.generators.decoding import TokenText, TokenWatch, sampling_chain
 from ragtime.backends.generators.local_models import LocalModel, load_local_model
 from ragtime.backends.generators.prompts import PLAIN_STOP, prompt_tokens
-from ragtime.backends.generators.request import GenerationOutcome, GenerationRequest
-from ragtime.backends.generators.resolve import resolve_settings
+from ragtime.backends.generators.request import GenerationOutcome, GenerationRequest, resolve_settings
 from ragtime.errors import BackendError, InvalidArgumentError, RagtimeError
 from ragtime.protocols import TokenUsage
 from ragtime.utils.extras import require
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformersGenerator"]
 
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 _GREEDY_BELOW = 1e-4  # a division by less leaves nothing to draw from
 _STOP_SECONDS = 1.0  # how long a cancelled call waits for the token in the making
 
@@ -38,8 +38,9 @@ class TransformersGenerator(BaseGenerator):
     model without one gets ``User: …`` and ``Assistant: …`` paragraphs. Temperature 0 takes the likeliest token each
     time; otherwise the same seed gives the same text on the same device, and no global random state is touched.
 
-    The time limit, ``llm.timeout_seconds``, counts from the call, loading included. A limit and a cancellation take
-    effect between two tokens; reading a long prompt is one step.
+    The time limit, ``llm.timeout_seconds``, counts from the call, loading included. The model stops between two tokens;
+    what cannot be stopped, reading a long prompt or loading, ends by itself in its thread while the caller has the
+    error already. What it has loaded by then serves the next call.
     """
 
     provider = "transformers"
@@ -198,6 +199,7 @@ def _options(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, max_
     return {
         "max_new_tokens": max_tokens,
         "do_sample": False,
+        **dict.fromkeys(_SAMPLING),  # the model's own, which the chain applies; with do_sample=False each is a warning
         "num_beams": 1,
         "return_dict_in_generate": False,
         "eos_token_id": ends or None,
