@@ -40,7 +40,7 @@ class Sleeps:
 
 
 def make(server: LocalModelServer, sleeps: Sleeps | None = None, **llm) -> OpenAIGenerator:
-    settings = Settings.isolated(llm={"timeout_seconds": LIMIT, "api_key": "sk-canary-key", **llm})
+    settings = Settings.isolated(llm={"timeout_seconds": 60, "api_key": "sk-canary-key", **llm})
     seams = {"clock": sleeps.clock, "sleep": sleeps.sleep} if sleeps else {}
     return OpenAIGenerator(settings, base_url=server.base_url, model_name="m", **seams)
 
@@ -63,7 +63,7 @@ def failure_of(ask, generator, **options) -> BackendError:
 @pytest.mark.parametrize("kind", ["stall", "stall_mid_body", "drip"])
 def test_a_server_that_does_not_finish_meets_the_time_limit(ask, kind) -> None:
     with LocalModelServer(answer=ANSWER, faults=[kind]) as server:
-        error = failure_of(ask, make(server))
+        error = failure_of(ask, make(server, timeout_seconds=LIMIT))
         assert isinstance(error, BackendTimeoutError)
         assert "no complete answer within 1 seconds" in str(error)
 
@@ -101,7 +101,7 @@ def test_what_does_not_pass_ends_in_an_error_with_the_number_of_tries(ask, fault
     if fault == "html" and ask in STREAMED:
         told = "cut off before its end"
     with LocalModelServer(answer=ANSWER, faults=[fault] * 3) as server:
-        error = failure_of(ask, make(server, Sleeps(), timeout_seconds=60))
+        error = failure_of(ask, make(server, Sleeps()))
         assert told in str(error)
         assert "after 3 tries" in str(error)
         assert len(server.requests) == 3
@@ -202,7 +202,7 @@ def test_the_servers_own_pause_is_honoured() -> None:
     sleeps = Sleeps()
     faults = [Fault("status", status=429, retry_after="3"), Fault("status", status=503, retry_after="0")]
     with LocalModelServer(answer=ANSWER, faults=faults) as server:
-        assert generate(make(server, sleeps, timeout_seconds=60)) == ANSWER
+        assert generate(make(server, sleeps)) == ANSWER
     assert sleeps.pauses == [3.0, 0.0]
 
 
@@ -224,7 +224,7 @@ def test_a_cancel_signal_stops_the_work(ask, kind) -> None:
     timer = threading.Timer(0.2, cancel.set)
     fault = Fault("status", retry_after="30") if kind == "status" else kind
     with LocalModelServer(answer=ANSWER, faults=[fault]) as server:
-        generator = make(server, timeout_seconds=60)
+        generator = make(server)
         timer.start()
         assert isinstance(failure_of_cancel(ask, generator, cancel), BackendCancelledError)
         timer.join()
@@ -249,7 +249,7 @@ def test_a_signal_set_beforehand_sends_nothing(ask) -> None:
 
 def test_cancelling_a_task_closes_the_connection() -> None:
     async def ask_and_leave() -> None:
-        task = asyncio.ensure_future(make(server, timeout_seconds=60).agenerate(MESSAGES))
+        task = asyncio.ensure_future(make(server).agenerate(MESSAGES))
         while not server.requests:  # noqa: ASYNC110 - filled by another thread
             await asyncio.sleep(0.01)
         task.cancel()
@@ -270,7 +270,7 @@ def test_closing_a_stream_closes_the_connection_and_is_no_failure(how, caplog) -
 
     caplog.set_level(logging.INFO, logger="ragtime")
     with LocalModelServer(answer=ANSWER, faults=[Fault("stall_mid_body", seconds=0.5)]) as server:
-        generator = make(server, timeout_seconds=60)
+        generator = make(server)
         start = time.monotonic()
         if how == "astream":
             asyncio.run(read_one())
@@ -305,7 +305,56 @@ def test_no_thread_is_left_behind() -> None:
     with LocalModelServer(answer=ANSWER, faults=["stall", None, "drip"]) as server:
         for ask in (generate, stream, agenerate):
             try:
-                ask(make(server))
+                ask(make(server, timeout_seconds=LIMIT))
             except BackendTimeoutError:
                 continue
     assert set(threading.enumerate()) == before
+
+
+# --- streams of other servers ---------------------------------------------------------------------------------------
+
+
+def streamed_by(*events: str, sleeps: Sleeps) -> OpenAIGenerator:
+    import httpx2
+
+    body = "".join(f"data: {event}\n\n" for event in events)
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, text=body, headers={"content-type": "text/event-stream"})
+
+    return OpenAIGenerator(
+        Settings.isolated(),
+        base_url="http://127.0.0.1:1/v1",
+        model_name="m",
+        http_client=lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(answer)),
+        clock=sleeps.clock,
+        sleep=sleeps.sleep,
+    )
+
+
+PIECE = '{"choices": [{"index": 0, "delta": {"content": "canary\\u2028 text"}}]}'
+END = '{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}'
+
+
+@pytest.mark.parametrize("ask", [stream, astream])
+@pytest.mark.parametrize("tail", [("[DONE]",), (), ('{"broken',), ("7",), ('{"error": {"message": "late"}}',)])
+def test_what_comes_after_the_finish_reason_spoils_nothing(ask, tail) -> None:
+    assert ask(streamed_by(PIECE, END, *tail, sleeps=Sleeps())) == "canary\u2028 text"
+
+
+@pytest.mark.parametrize("ask", [stream, astream])
+@pytest.mark.parametrize(
+    ("events", "told", "retries"),
+    [
+        (['{"error": {"message": "canary"}}'], "the server reported an error", 2),
+        (["[DONE]"], "cut off before its end", 2),
+        ([PIECE], "cut off before its end", 0),
+        ([PIECE, '{"error": {"message": "canary"}}'], "the server reported an error", 0),
+        ([PIECE, "{"], "no JSON", 0),
+        (['{"choices": [{"index": 0, "delta": "canary"}]}'], r"another shape (choices.0.delta: model_type)", 2),
+    ],
+)
+def test_a_stream_that_breaks_off(ask, events, told, retries) -> None:
+    sleeps = Sleeps()
+    assert told in str(failure_of(ask, streamed_by(*events, sleeps=sleeps)))
+    assert len(sleeps.pauses) == retries
