@@ -6,6 +6,8 @@
     ├── MissingExtraError      an optional dependency is not installed; also an ImportError
     ├── TemplateError          prompts and pages
     ├── BackendError           models and model servers
+    │   ├── BackendTimeoutError    a time limit has passed; also a TimeoutError
+    │   └── BackendCancelledError  the caller's own signal stopped the work
     ├── StorageError           files, databases and indexes
     ├── GenerationError        training data
     └── FineTuningError        training runs, evaluation and promotion
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "BackendCancelledError",
     "BackendError",
+    "BackendTimeoutError",
     "ConfigurationError",
     "FineTuningError",
     "GenerationError",
@@ -114,6 +118,14 @@ class TemplateError(RagtimeError):
 
 class BackendError(RagtimeError):
     """A model or a model server failed."""
+
+
+class BackendTimeoutError(BackendError, TimeoutError):
+    """A model or a model server took longer than its time limit."""
+
+
+class BackendCancelledError(BackendError):
+    """The caller's cancel signal stopped a model or a request."""
 
 
 class StorageError(RagtimeError):

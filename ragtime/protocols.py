@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
 
 __all__ = [
+    "AsyncTextGenerator",
+    "CancelSignal",
     "Message",
     "TextEncoder",
     "TextGenerator",
@@ -115,6 +117,46 @@ class TextGenerator(Protocol):
         on_usage: Callable[[TokenUsage], None] | None = None,
     ) -> Iterator[str]:
         """Answer `messages` piece by piece; the pieces joined are what ``generate`` returns."""
+        ...
+
+
+@runtime_checkable
+class AsyncTextGenerator(Protocol):
+    """Writes text without blocking the event loop; its methods are the twins of :class:`TextGenerator`'s."""
+
+    async def agenerate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+        on_usage: Callable[[TokenUsage], None] | None = None,
+    ) -> str:
+        """Answer `messages`; see :meth:`TextGenerator.generate`."""
+        ...
+
+    def astream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+        on_usage: Callable[[TokenUsage], None] | None = None,
+    ) -> AsyncIterator[str]:
+        """Answer `messages` piece by piece; see :meth:`TextGenerator.stream`."""
+        ...
+
+
+@runtime_checkable
+class CancelSignal(Protocol):
+    """Tells running work that it is no longer wanted; a ``threading.Event`` is one."""
+
+    def is_set(self) -> bool:
+        """Whether the work should stop."""
         ...
 
 

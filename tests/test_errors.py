@@ -8,6 +8,9 @@ import pytest
 
 from ragtime import errors
 from ragtime.errors import (
+    BackendCancelledError,
+    BackendError,
+    BackendTimeoutError,
     ConfigurationError,
     InvalidArgumentError,
     MissingExtraError,
@@ -19,13 +22,20 @@ from ragtime.errors import (
 
 def test_all_errors_have_one_base() -> None:
     own = [value for name, value in vars(errors).items() if name.endswith("Error") and name in errors.__all__]
-    assert len(own) == 9
+    assert len(own) == 11
     assert all(issubclass(error, RagtimeError) for error in own)
 
 
 @pytest.mark.parametrize(
     ("error", "builtin"),
-    [(InvalidArgumentError, ValueError), (ConfigurationError, ValueError), (MissingExtraError, ImportError)],
+    [
+        (InvalidArgumentError, ValueError),
+        (ConfigurationError, ValueError),
+        (MissingExtraError, ImportError),
+        (BackendTimeoutError, TimeoutError),
+        (BackendTimeoutError, BackendError),
+        (BackendCancelledError, BackendError),
+    ],
 )
 def test_some_are_builtin_errors_too(error: type[Exception], builtin: type[Exception]) -> None:
     assert issubclass(error, builtin)
@@ -51,6 +61,8 @@ def test_a_list_of_problems_is_one_error() -> None:
 
 
 def test_errors_survive_pickling() -> None:
+    late = pickle.loads(pickle.dumps(BackendTimeoutError("too late")))
+    assert (type(late), str(late)) == (BackendTimeoutError, "too late")
     missing = pickle.loads(pickle.dumps(MissingExtraError("m", "e")))
     assert (missing.module, str(missing)) == ("m", str(MissingExtraError("m", "e")))
     wrong = ConfigurationError.from_problems([SettingProblem("a", "b", "c")])
