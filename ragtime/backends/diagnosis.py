@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 
 import ragtime
 from ragtime.backends.encoders.factory import open_embedding_cache
-from ragtime.backends.loading import choose_device, choose_dtype
+from ragtime.backends.loading import choose_device
 from ragtime.backends.resolution import resolve_model
 from ragtime.config.settings import Settings, get_settings
 from ragtime.errors import MissingExtraError, RagtimeError
-from ragtime.utils.extras import installed_extras
+from ragtime.utils.extras import installed_extras, require
 
 __all__ = ["Finding", "diagnose"]
 
@@ -80,9 +80,8 @@ def _extras() -> Iterator[Finding]:
 
 
 def _device(settings: Settings) -> Finding:
-    device = choose_device(settings.embedding.device)
-    dtype = str(choose_dtype(settings.embedding.dtype, device)).removeprefix("torch.")
-    return Finding("device", "ok", f"{device}, {dtype}, torch {metadata.version('torch')}")
+    device = choose_device(require("torch", "embeddings"), settings.embedding.device)
+    return Finding("device", "ok", f"{device}, torch {metadata.version('torch')}")
 
 
 def _model(settings: Settings) -> Finding:

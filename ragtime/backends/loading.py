@@ -4,64 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ragtime.errors import BackendError
+from ragtime.errors import InvalidArgumentError
 from ragtime.utils.extras import require
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["choose_device", "choose_dtype", "quiet_loading"]
 
 
-def choose_device(requested: str = "auto") -> str:
-    """Choose the device of a local model.
+def choose_device(torch: Any, wanted: str) -> str:
+    """Return the device to use: CUDA before MPS before the CPU, or the one that is wanted.
 
     Args:
-        requested: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        torch: The module.
+        wanted: ``auto`` or the name of a device.
 
     Returns:
-        The device; for ``auto`` CUDA before MPS before the CPU.
+        The name of a device that is there.
 
     Raises:
-        BackendError: The device asked for is not on this machine.
-        MissingExtraError: torch is not installed.
+        InvalidArgumentError: The wanted one is not.
     """
-    torch = require("torch", "embeddings")
+    kind, _, number = wanted.partition(":")
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if requested == "auto":
+    if kind == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, number = requested.partition(":")
-    there = {"cuda": cuda and int(number or 0) < torch.cuda.device_count(), "mps": mps, "cpu": True}
-    if not there.get(kind, False):
-        found = [name for name, available in (("cuda", cuda), ("mps", mps), ("cpu", True)) if available]
-        raise BackendError(f"There is no device {requested!r} here; there is {', '.join(found)}. Use 'auto' to choose.")
-    return requested
+    if kind not in {"cpu", "mps", "cuda"} or (number and not number.isdecimal()):
+        raise InvalidArgumentError(f"device must be auto, cpu, mps, cuda or cuda:N; found {wanted!r}")
+    if (
+        (kind == "cuda" and not cuda)
+        or (kind == "mps" and not mps)
+        or (kind == "cuda" and number and int(number) >= torch.cuda.device_count())
+    ):
+        there = [name for name, found in (("cuda", cuda), ("mps", mps), ("cpu", True)) if found]
+        raise InvalidArgumentError(f"There is no device {wanted!r} here; there is {', '.join(there)}; use 'auto'")
+    return wanted
 
 
-def choose_dtype(requested: str = "auto", device: str = "cpu") -> torch.dtype:
-    """Choose the precision of a local model's weights.
+def choose_dtype(torch: Any, device: str, wanted: str, stored: object) -> Any:
+    """Return the precision to use.
 
     Args:
-        requested: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
-        device: Where the model runs.
+        torch: The module.
+        device: The device that the model runs on.
+        wanted: ``auto`` keeps the weights as they are stored where the device computes well with that; else float16 on
+            a GPU and float32 on a CPU. Another name is taken as it is.
+        stored: Precision of the stored weights, or its name; ``None`` when it is not known.
 
     Returns:
-        The dtype. ``auto`` means bfloat16 on a GPU that has it and float16 on another; on a CPU bfloat16 only where the
-        processor multiplies matrices in it (AMX), because without that it is emulated and slower; else float32.
+        The precision, a ``torch.dtype``.
 
     Raises:
-        MissingExtraError: torch is not installed.
+        InvalidArgumentError: There is no such precision.
     """
-    torch = require("torch", "embeddings")
-    if requested != "auto":
-        return getattr(torch, requested)  # type: ignore[no-any-return]
-    if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16  # type: ignore[no-any-return]
-    native = device == "cpu" and "amx_bf16" in _cpu_flags()
-    return torch.bfloat16 if native else torch.float32  # type: ignore[no-any-return]
+    stored = getattr(torch, stored, stored) if isinstance(stored, str) else stored  # as config.json writes it
+    names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if wanted != "auto":
+        if wanted not in names:
+            raise InvalidArgumentError(f"dtype must be auto, {', '.join(names)}; found {wanted!r}")
+        return names[wanted]
+    if stored == torch.bfloat16 and _has_bfloat16(torch, device):
+        return torch.bfloat16
+    return torch.float16 if stored in {torch.float16, torch.bfloat16} and device != "cpu" else torch.float32
 
 
 @contextmanager
@@ -77,9 +81,10 @@ def quiet_loading() -> Iterator[None]:
             talk.enable_progress_bar()
 
 
-def _cpu_flags() -> frozenset[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux: nothing is known, so nothing is promised
-        return frozenset()
-    return frozenset(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
+def _has_bfloat16(torch: Any, device: str) -> bool:
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device == "mps":
+        return bool(torch.backends.mps.is_macos_or_newer(14, 0))
+    # Without the instructions torch emulates them, several times slower than float32.
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) if torch.backends.mkldnn.is_available() else False  # noqa: SLF001

@@ -18,7 +18,7 @@ from ragtime.errors import BackendError, MissingExtraError
 from ragtime.monitoring.logging import get_logger
 from ragtime.utils.extras import require
 
-__all__ = ["ModelSource", "RegistryResolver", "ResolvedModel", "check_model_folder", "resolve_model"]
+__all__ = ["ModelSource", "RegistryResolver", "ResolvedModel", "check_model_folder", "resolve_model", "stored_dtype"]
 
 _log = get_logger(__name__)
 
@@ -49,12 +49,13 @@ class ResolvedModel:
     source: ModelSource
 
 
-def resolve_model(name: str, *, registry: RegistryResolver | None = None) -> ResolvedModel:
+def resolve_model(name: str, *, registry: RegistryResolver | None = None, extra: str = "embeddings") -> ResolvedModel:
     """Find the folder of a model.
 
     Args:
         name: A path, ``registry:NAME[@VERSION]``, or the name of a bundled model or of one on the hub.
         registry: Finds models of the registry; ``None`` means that there is no registry.
+        extra: The extra of ragtime that brings what downloads and checks, for the error when it is missing.
 
     Returns:
         The folder, checked by ``check_model_folder``. A model of the hub is downloaded when it is not in the cache.
@@ -62,13 +63,13 @@ def resolve_model(name: str, *, registry: RegistryResolver | None = None) -> Res
     Raises:
         BackendError: The model is not found, and what was tried; or it needs pickles or code of its own.
     """
-    found = _find(name, registry)
-    check_model_folder(found.path)
+    found = _find(name, registry, extra)
+    check_model_folder(found.path, extra=extra)
     _log.debug("Model %s found", name, extra={"model": name, "source": found.source, "path": str(found.path)})
     return found
 
 
-def _find(name: str, registry: RegistryResolver | None) -> ResolvedModel:
+def _find(name: str, registry: RegistryResolver | None, extra: str) -> ResolvedModel:
     if name.startswith(_REGISTRY):
         return ResolvedModel(name, _from_registry(name.removeprefix(_REGISTRY), registry), "registry")
     path = Path(name).expanduser()
@@ -76,7 +77,7 @@ def _find(name: str, registry: RegistryResolver | None) -> ResolvedModel:
         return ResolvedModel(name, path.resolve(), "folder")
     tried = [f"local folder {path}: not there"]
     if name.startswith((".", "/", "~")):
-        raise BackendError(f"There is no model folder {name!r}")
+        raise BackendError(f"There is no model folder {name!r}; check the path")
     if path.exists():
         raise BackendError(f"{name!r} is a file; a model is a folder")
     if name in _BUNDLES:
@@ -87,7 +88,7 @@ def _find(name: str, registry: RegistryResolver | None) -> ResolvedModel:
     else:
         tried.append(f"bundled weights: only {', '.join(bundle for bundle in _BUNDLES if '/' not in bundle)}")
     try:
-        return ResolvedModel(name, _from_hub(name), "hub")
+        return ResolvedModel(name, _from_hub(name, extra), "hub")
     except (BackendError, MissingExtraError) as error:
         tried.append(f"hub: {error}")
     raise BackendError("\n  ".join([f"The model {name!r} was not found. Tried:", *tried]))
@@ -102,8 +103,8 @@ def _from_registry(name: str, registry: RegistryResolver | None) -> Path:
     return registry(name)
 
 
-def _from_hub(name: str) -> Path:
-    hub = require("huggingface_hub", "embeddings")
+def _from_hub(name: str, extra: str) -> Path:
+    hub = require("huggingface_hub", extra)
     repository = name if "/" in name else f"{_ORGANISATION}/{name}"
     try:
         return Path(hub.snapshot_download(repository, allow_patterns=_WANTED_FILES, etag_timeout=10))
@@ -119,13 +120,14 @@ def _from_hub(name: str) -> Path:
     raise BackendError(message)
 
 
-def check_model_folder(folder: Path) -> None:
+def check_model_folder(folder: Path, *, extra: str = "embeddings") -> None:
     """Refuse a model folder that is not complete, or that needs pickles or code of its own.
 
     A pickle that merely lies beside safetensors is fine: it is not read.
 
     Args:
         folder: A folder in the layout of sentence-transformers or transformers.
+        extra: The extra of ragtime that brings transformers, for the error when it is missing.
 
     Raises:
         BackendError: Says what was found and what to do.
@@ -142,7 +144,7 @@ def check_model_folder(folder: Path) -> None:
     for place in sorted({folder, *(folder / str(module.get("path", "")) for module in modules)}):
         if place.is_dir():
             _check_weights(place)
-    _check_architecture(folder)
+    _check_architecture(folder, extra)
 
 
 _KNOWN_MODULES = ("sentence_transformers.",)
@@ -183,16 +185,31 @@ def _check_safetensors(path: Path) -> None:
         raise BackendError(f"{path} is damaged or cut off; download the model again")
 
 
-def _check_architecture(folder: Path) -> None:
-    config = _read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+def _check_architecture(folder: Path, extra: str) -> None:
+    config = _configuration(folder)
     if not config.get("auto_map"):
         return
-    known = require("transformers", "embeddings").CONFIG_MAPPING
+    known = require("transformers", extra).CONFIG_MAPPING
     if config.get("model_type") not in known:
         raise BackendError(
             f"{folder} needs code of its own (model type {config.get('model_type')!r}), which ragtime does not run; "
             "choose a model whose type the installed transformers knows"
         )
+
+
+def stored_dtype(folder: Path) -> str | None:
+    """Return the name of the precision that a model's weights are stored in, as far as its configuration tells."""
+    config = _configuration(folder)
+    found = config.get("dtype") or config.get("torch_dtype")
+    return found if isinstance(found, str) else None
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    config = _read_json(path) if path.is_file() else {}
+    if not isinstance(config, dict):
+        raise BackendError(f"{path} is no JSON object; download the model again")
+    return config
 
 
 def _read_json(path: Path) -> Any:

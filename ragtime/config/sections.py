@@ -49,8 +49,8 @@ def _server_url(url: str) -> str:
 
 def _api_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value().strip()
-    if not text or not text.isprintable():
-        raise ValueError("must be one line, and not blank")
+    if not text or not text.isprintable() or not text.isascii():  # it travels in a header
+        raise ValueError("must be one line of ASCII, and not blank")
     if set(text) == {"*"}:
         raise ValueError("is the mask of a key, not the key")
     return SecretStr(text)
@@ -64,6 +64,7 @@ Name = Annotated[str, AfterValidator(_without_blanks)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 Rating = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -98,8 +99,9 @@ class EmbeddingSettings(Section):
         default=None, description="Address of the server, such as http://localhost:11434/v1."
     )
     api_key: ApiKey | None = Field(default=None, description="Key for the server.")
-    timeout_seconds: Seconds = Field(default=60.0, description="Limit for one request to the server, in seconds.")
-    cache_max_bytes: Annotated[int, Field(ge=0)] = Field(
+    timeout_seconds: Seconds = Field(default=60.0, description="Limit for one batch, retries included, in seconds.")
+    max_retries: NotNegative = Field(default=2, description="Further tries after a failure that may pass.")
+    cache_max_bytes: NotNegative = Field(
         default=1_000_000_000,
         description="Limit of the embedding cache on disk, in bytes; the least recently used go first; 0: no cache.",
     )
@@ -121,9 +123,7 @@ class LLMSettings(Section):
     )
     max_tokens: Positive = Field(default=1024, description="Longest answer, in tokens.")
     timeout_seconds: Seconds = Field(default=120.0, description="Limit for one answer, in seconds.")
-    max_retries: Annotated[int, Field(ge=0)] = Field(
-        default=2, description="Further tries after a failure that may pass."
-    )
+    max_retries: NotNegative = Field(default=2, description="Further tries after a failure that may pass.")
 
 
 class ConversationSettings(Section):

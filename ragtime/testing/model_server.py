@@ -11,13 +11,16 @@ from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from ragtime.testing.server_faults import Fault, FaultKind, ReceivedRequest, as_fault
 from ragtime.testing.server_handler import ModelRequestHandler
+from ragtime.utils.extras import LazyModule
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ragtime.protocols import Message
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["LocalModelServer"]
 

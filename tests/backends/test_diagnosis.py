@@ -19,7 +19,7 @@ def _by_topic(settings: Settings) -> dict[str, Finding]:
 def test_a_machine_where_all_is_well(tmp_path: Path) -> None:
     found = _by_topic(Settings.isolated(data_dir=tmp_path / "data", embedding__device="cpu"))
     assert {finding.state for finding in found.values()} == {"ok"}
-    assert "cpu, " in found["device"].told
+    assert "cpu, torch" in found["device"].told
     assert "all-MiniLM-L6-v2: bundle" in found["embedding model"].told
     assert "0 vectors" in found["embedding cache"].told
     assert not (tmp_path / "data").exists()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ragtime.backends.encoders import CachedEncoder, SentenceTransformerEncoder, create_encoder
 from ragtime.backends.encoders.checks import unit_vectors
-from ragtime.backends.loading import choose_device, choose_dtype, quiet_loading
+from ragtime.backends.loading import quiet_loading
 from ragtime.config.settings import Settings
 from ragtime.errors import BackendError, InvalidArgumentError, MissingExtraError, StorageError
 from ragtime.protocols import TextEncoder
@@ -284,25 +284,6 @@ def test_a_missing_extra_is_told_at_the_first_use(monkeypatch: pytest.MonkeyPatc
     encoder = SentenceTransformerEncoder(Settings.isolated())
     with pytest.raises(MissingExtraError, match=r"ragtime-gal\[embeddings\]"):
         encoder.encode(["a"])
-
-
-@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
-def test_a_device_that_is_not_there(device: str) -> None:
-    import torch
-
-    if device == "mps" and torch.backends.mps.is_available():
-        return
-    if device == "cuda" and torch.cuda.is_available():
-        return
-    with pytest.raises(BackendError, match=f"There is no device '{device}' here; there is .*cpu"):
-        choose_device(device)
-
-
-def test_dtypes() -> None:
-    import torch
-
-    assert choose_dtype("float16") == torch.float16
-    assert choose_dtype("auto", "mps") == torch.float32
 
 
 # --- the cache in front ---------------------------------------------------------------------------------------------

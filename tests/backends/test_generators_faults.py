@@ -90,8 +90,8 @@ def test_what_may_pass_is_tried_again(ask, fault, caplog) -> None:
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("html", "check that llm.base_url"),
-        ("broken_json", "check that llm.base_url"),
+        ("html", "check that base_url"),
+        ("broken_json", "check that base_url"),
         ("wrong_shape", "another shape"),
         ("close", "the connection failed"),
         ("status", "HTTP status 500"),
@@ -114,7 +114,7 @@ def test_what_does_not_pass_ends_in_an_error_with_the_number_of_tries(ask, fault
         (400, {}, "takes no such request"),
         (400, {"code": "context_length_exceeded", "param": "messages"}, "context_length_exceeded (messages); send"),
         (400, {"code": "canary", "param": "canary", "message": "canary"}, "HTTP status 400; "),
-        (401, {"code": "invalid_api_key"}, "llm.api_key"),
+        (401, {"code": "invalid_api_key"}, "api_key"),
         (403, {}, "may not use this model"),
         (404, {}, "ends like the server's own"),
         (307, {}, "redirects are not followed"),

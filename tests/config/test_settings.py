@@ -189,7 +189,7 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_
         ({"llm__base_url": "http://host:port/v1"}, "is not an address"),
         ({"llm__base_url": "http://ho st/v1"}, "absolute http:// or https:// address"),
         ({"llm__base_url": "http://h/v1?key=x"}, "must not hold a user name, a password or a query"),
-        ({"llm__api_key": " "}, "must be one line, and not blank"),
+        ({"llm__api_key": " "}, "must be one line of ASCII, and not blank"),
         ({"llm__api_key": "**********"}, "is the mask of a key"),
         ({"llm__timeout_seconds": float("inf")}, "finite number"),
         ({"training_data__negative_rating": 5}, "negative_rating must be below positive_rating"),

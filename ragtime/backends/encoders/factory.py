@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragtime.backends.encoders.cached import CachedEncoder
+from ragtime.backends.encoders.openai import OpenAIEncoder
 from ragtime.backends.encoders.sentence_transformer import SentenceTransformerEncoder
 from ragtime.backends.resolution import RegistryResolver
 from ragtime.config.settings import Settings, get_settings
@@ -26,10 +27,15 @@ def create_encoder(
         The encoder; its model is loaded at the first use.
 
     Raises:
-        MissingExtraError: The provider's package is not installed; raised at the first use.
+        ConfigurationError: The provider is a server, and none is named.
+        MissingExtraError: The provider's package is not installed; a local model's is missed at the first use.
     """
     chosen = settings or get_settings()
-    encoder = SentenceTransformerEncoder(chosen, registry=registry)
+    encoder: TextEncoder
+    if chosen.embedding.provider == "openai":
+        encoder = OpenAIEncoder(chosen)
+    else:
+        encoder = SentenceTransformerEncoder(chosen, registry=registry)
     cache = open_embedding_cache(chosen) if cached else None
     return CachedEncoder(encoder, cache) if cache is not None else encoder
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragtime.backends.encoders.checks import check_role, check_texts, distinct, unit_vectors
 from ragtime.backends.loading import choose_device, choose_dtype, quiet_loading
-from ragtime.backends.resolution import RegistryResolver, ResolvedModel, resolve_model
+from ragtime.backends.resolution import RegistryResolver, ResolvedModel, resolve_model, stored_dtype
 from ragtime.config.settings import Settings, get_settings
 from ragtime.errors import BackendError, RagtimeError
 from ragtime.monitoring.logging import get_logger
@@ -176,8 +176,9 @@ class SentenceTransformerEncoder:
         package = require("sentence_transformers", "embeddings")
         with log_operation(_log, "load_model", model=self.model_name) as operation:
             found = resolve_model(self.model_name, registry=self._registry)
-            device = choose_device(self._settings.device)
-            dtype = choose_dtype(self._settings.dtype, device)
+            torch = require("torch", "embeddings")
+            device = choose_device(torch, self._settings.device)
+            dtype = choose_dtype(torch, device, self._settings.dtype, stored_dtype(found.path))
             operation.add(source=found.source, device=device, dtype=str(dtype).removeprefix("torch."))
             return _load_from(package, found, device, dtype)
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing, closing
 from typing import TYPE_CHECKING, ClassVar
 
-from ragtime.backends.generators.bridge import Emit, aiterate, iterate, supervise
 from ragtime.backends.generators.request import GenerationOutcome, GenerationRequest, make_request
+from ragtime.backends.servers.bridge import Emit, aiterate, iterate, supervise
 from ragtime.errors import BackendError, ConfigurationError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import Operation, log_operation

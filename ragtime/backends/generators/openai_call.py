@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from ragtime.backends.generators.openai_failures import Failure, explain
 from ragtime.backends.generators.openai_wire import Chunk, Completion, Dialect, read_usage, request_body
 from ragtime.backends.generators.request import GenerationOutcome, GenerationRequest
 from ragtime.backends.generators.stopping import StopCutter
+from ragtime.backends.servers.failures import Failure, explain
 from ragtime.monitoring.logging import get_logger
 from ragtime.utils.extras import require
 from ragtime.utils.hashing import content_hash
@@ -16,7 +16,7 @@ from ragtime.utils.hashing import content_hash
 if TYPE_CHECKING:
     import openai
 
-    from ragtime.backends.generators.bridge import Emit
+    from ragtime.backends.servers.bridge import Emit
 
 __all__ = ["ServerCall"]
 

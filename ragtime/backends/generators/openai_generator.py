@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 
 from ragtime.backends.generators.base import BaseGenerator
 from ragtime.backends.generators.openai_call import ServerCall
-from ragtime.backends.generators.openai_failures import Failure
-from ragtime.backends.generators.openai_server import HttpClientFactory, OpenAIServer
 from ragtime.backends.generators.openai_wire import Dialect
 from ragtime.backends.generators.request import resolve_settings
-from ragtime.backends.generators.retries import RetryPolicy
-from ragtime.errors import BackendError, BackendTimeoutError
+from ragtime.backends.servers.attempts import attempt
+from ragtime.backends.servers.retries import RetryPolicy
+from ragtime.backends.servers.server import HttpClientFactory, OpenAIServer
 from ragtime.monitoring.logging import get_logger
 from ragtime.utils.extras import require
 
 if TYPE_CHECKING:
-    from ragtime.backends.generators.bridge import Emit
     from ragtime.backends.generators.request import GenerationOutcome, GenerationRequest
+    from ragtime.backends.servers.bridge import Emit
     from ragtime.config.settings import Settings
 
 __all__ = ["OpenAIGenerator"]
@@ -86,27 +85,18 @@ class OpenAIGenerator(BaseGenerator):
 
     @property
     def _who(self) -> str:
-        return f"Model {self.model_name!r} at {self._server.address}"
+        return f"Model {self.model_name!r} at {self._server.base_url}"
 
     async def _run(self, request: GenerationRequest, emit: Emit, *, streamed: bool) -> GenerationOutcome:
-        end = self._clock() + self.llm.timeout_seconds
         async with self._server.client() as client:
             call = ServerCall(client, self._dialect, self.model_name, request, emit, streamed=streamed)
-            for retry in range(self._policy.max_retries + 1):
-                try:
-                    return await call.ask(retry)
-                except Failure as failure:
-                    last = failure
-                if call.begun or not last.may_pass or retry == self._policy.max_retries:
-                    break
-                wait = self._policy.wait_seconds(retry, key=call.key, retry_after=last.retry_after)
-                if self._clock() + wait >= end:
-                    break
-                log.warning(
-                    "Request tried again",
-                    extra={"model": self.model_name, "reason": last.found, "retry": retry + 1, "wait_seconds": wait},
-                )
-                await self._sleep(wait)
-        tries = f" after {retry + 1} tries" if retry else ""
-        kind = BackendTimeoutError if last.timed_out else BackendError
-        raise kind(f"{self._who}{tries}: {last.found}; {last.remedy}")
+            return await attempt(
+                call.ask,
+                policy=self._policy,
+                key=call.key,
+                who=self._who,
+                limit_seconds=self.llm.timeout_seconds,
+                clock=self._clock,
+                sleep=self._sleep,
+                may_repeat=lambda: not call.begun,
+            )

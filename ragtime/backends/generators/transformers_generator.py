@@ -20,7 +20,7 @@ from ragtime.utils.workers import WorkerPool
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from ragtime.backends.generators.bridge import Emit
+    from ragtime.backends.servers.bridge import Emit
     from ragtime.config.settings import Settings
 
 __all__ = ["TransformersGenerator"]
@@ -74,7 +74,7 @@ class TransformersGenerator(BaseGenerator):
         if model is not None and model_name is None:
             model_name = str(getattr(model, "name_or_path", "") or type(model).__name__)
         super().__init__(resolve_settings(settings, model_name=model_name).llm)
-        self._options = {"device": device, "dtype": dtype}
+        self._device, self._dtype = device, dtype
         self._lock = threading.Lock()
         self._local = LocalModel(model, tokenizer) if model is not None and tokenizer is not None else None
 
@@ -95,7 +95,7 @@ class TransformersGenerator(BaseGenerator):
         """
         with self._lock:
             if self._local is None:
-                self._local = load_local_model(self.model_name, **self._options)
+                self._local = load_local_model(self.model_name, device=self._device, dtype=self._dtype)
             return self._local
 
     async def _run(self, request: GenerationRequest, emit: Emit, *, streamed: bool) -> GenerationOutcome:

@@ -63,7 +63,7 @@ async def supervise(
     if task.cancelled() and expiry.expired():
         raise BackendTimeoutError(
             f"{who}: no complete answer within {limit_seconds:g} seconds; "
-            "raise llm.timeout_seconds, lower max_tokens, or use a faster model"
+            "raise timeout_seconds, ask for less, or use a faster model"
         )
     return task.result()
 

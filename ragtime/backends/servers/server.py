@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-    from ragtime.config.sections import LLMSettings
+    from ragtime.config.sections import EmbeddingSettings, LLMSettings
 
 __all__ = ["HttpClientFactory", "OpenAIServer"]
 
@@ -32,33 +32,35 @@ class OpenAIServer:
     """An OpenAI-compatible endpoint.
 
     Attributes:
-        base_url: Its whole address.
-        address: The address without query and fragment, which may hold secrets; for logs and error texts.
+        base_url: Its address; it holds no secret, the settings see to that.
     """
 
-    def __init__(self, llm: LLMSettings, http_client: HttpClientFactory | None = None) -> None:
+    def __init__(
+        self,
+        settings: LLMSettings | EmbeddingSettings,
+        http_client: HttpClientFactory | None = None,
+        *,
+        section: str = "llm",
+    ) -> None:
         """Take address, key and time limit from the settings.
 
         Args:
-            llm: The settings.
+            settings: The settings of the section.
             http_client: Makes the HTTP client of a call; ``None`` means ragtime's own.
+            section: Name of the section, for error messages.
 
         Raises:
-            ConfigurationError: No server is named, or the key cannot be sent.
+            ConfigurationError: No server is named.
         """
-        if llm.base_url is None and llm.api_key is None:
+        if settings.base_url is None and settings.api_key is None:
             raise ConfigurationError(
-                "No server is named; set llm.base_url (RAGTIME_LLM__BASE_URL), such as http://localhost:11434/v1, "
-                f"or llm.api_key for {_OPENAI}"
+                f"No server is named; set {section}.base_url (RAGTIME_{section.upper()}__BASE_URL), such as "
+                f"http://localhost:11434/v1, or {section}.api_key for {_OPENAI}"
             )
-        self._key = llm.api_key.get_secret_value() if llm.api_key is not None else _PLACEHOLDER
-        if not self._key.isascii() or not self._key.isprintable() or not self._key.strip():
-            raise ConfigurationError("llm.api_key cannot be sent: it is blank, or holds other than printable ASCII")
-        self.base_url = llm.base_url or _OPENAI
-        parts = urlsplit(self.base_url)
-        self.address = f"{parts.scheme}://{parts.netloc}{parts.path}"
-        self._loopback = _is_loopback(parts.hostname or "")
-        self._connect_seconds = min(_CONNECT_SECONDS, llm.timeout_seconds / 2)  # leaves time for a retry
+        self._key = settings.api_key.get_secret_value() if settings.api_key is not None else _PLACEHOLDER
+        self.base_url = settings.base_url or _OPENAI
+        self._loopback = _is_loopback(urlsplit(self.base_url).hostname or "")
+        self._connect_seconds = min(_CONNECT_SECONDS, settings.timeout_seconds / 2)  # leaves time for a retry
         self._http_client = http_client or self._own_client
 
     @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ragtime.backends.generators.retries import read_retry_after
+from ragtime.backends.servers.retries import read_retry_after
 from ragtime.utils.extras import require
 
 __all__ = ["Failure", "explain"]
@@ -16,9 +16,9 @@ _PASSING = frozenset({408, 409, 429})
 _SERVER_ERRORS = 500
 _REMEDIES = {
     400: "the server takes no such request; look for the reason in its log",
-    401: "set llm.api_key (RAGTIME_LLM__API_KEY) to a valid key",
+    401: "set api_key to a valid key",
     403: "the key may not use this model; use another key or model",
-    404: "check llm.model_name, and that llm.base_url ends like the server's own, mostly in /v1",
+    404: "check model_name, and that base_url ends like the server's own, mostly in /v1",
     408: "try again later",
     413: "send fewer or shorter messages",
     422: "the server takes no such request; look for the reason in its log",
@@ -28,13 +28,13 @@ _REMEDIES = {
 _CODES = {
     "context_length_exceeded": "send fewer or shorter messages, or lower max_tokens",
     "insufficient_quota": "the account has no credit left; add some, or use another key",
-    "invalid_api_key": "set llm.api_key (RAGTIME_LLM__API_KEY) to a valid key",
-    "model_not_found": "check llm.model_name",
+    "invalid_api_key": "set api_key to a valid key",
+    "model_not_found": "check model_name",
     "unsupported_parameter": "the model does not take this parameter",
     "unsupported_value": "the model takes another value of this parameter; many take only the temperature 1",
 }
 _PARAMETERS = frozenset("max_tokens messages model seed stop stream stream_options temperature".split())
-_GARBAGE = "check that llm.base_url is the address of an OpenAI-compatible API, mostly ending in /v1"
+_GARBAGE = "check that base_url is the address of an OpenAI-compatible API, mostly ending in /v1"
 
 
 class Failure(Exception):  # noqa: N818 - never seen outside; becomes a BackendError
@@ -92,7 +92,7 @@ def explain(error: Exception) -> Failure:
         return Failure("no connection in time", remedy, may_pass=True, timed_out=True)
     if isinstance(error, package.APIConnectionError | httpx.RequestError | OSError):
         kind = type(error.__cause__ or error).__name__
-        remedy = "check that the server runs, that llm.base_url is its address, and the server's log"
+        remedy = "check that the server runs, that base_url is its address, and the server's log"
         return Failure(f"the connection failed ({kind})", remedy, may_pass=True)
     if isinstance(error, ValidationError):
         wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
@@ -128,5 +128,5 @@ def _remedy(status: int) -> str:
     if status >= _SERVER_ERRORS:
         return "look for the reason in the server's log"
     if status < 400:  # noqa: PLR2004 - redirects
-        return "redirects are not followed; set llm.base_url to the final address"
+        return "redirects are not followed; set base_url to the final address"
     return _REMEDIES.get(status, _REMEDIES[400])
