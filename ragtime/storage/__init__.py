@@ -1,0 +1,1 @@
+"""Where things rest: conversations, vectors, embeddings, models."""
