@@ -18,7 +18,7 @@ Rows = npt.NDArray[np.int64]
 
 _LARGEST_DIMENSION = 1 << 16
 _LARGEST_NORM = 1e15  # inner products of two such vectors stay far from the end of float32
-_NORM_ROWS = 4096
+_NORM_BYTES = 4 << 20
 _NAMED = 3  # how many ids an error names
 
 
@@ -143,9 +143,10 @@ def _numbers(values: npt.ArrayLike) -> npt.NDArray[Any]:
 
 def _norms(values: Matrix) -> npt.NDArray[np.float64]:
     norms = np.empty(len(values), np.float64)
-    for first in range(0, len(values), _NORM_ROWS):
-        rows = values[first : first + _NORM_ROWS].astype(np.float64)
-        norms[first : first + _NORM_ROWS] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    step = max(1, _NORM_BYTES // (8 * values.shape[1]))
+    for first in range(0, len(values), step):
+        rows = values[first : first + step].astype(np.float64)
+        norms[first : first + step] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # Not a number compares as false, so that this finds what is not finite, too.
     wrong = np.flatnonzero(~(norms <= _LARGEST_NORM))
     if len(wrong):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +65,7 @@ def test_what_was_added_comes_back(tmp_path: Path, durability: Literal["normal",
     for read_only in (False, True):
         with open_index(folder, read_only=read_only, memory_bytes=memory_bytes) as index:
             assert content(index) == rounded(FILLED)
-            assert index.search([1.0, 1.0], 2) == [[Hit("ä\ud800", np.float32(1.4)), Hit("c", 1.0)]]
+            assert index.search([1.0, -1.0], 2) == [[Hit("a", 1.0), Hit("c", 0.0)]]
     assert sorted(path.name for path in folder.iterdir()) == [HEADER, JOURNAL, "lock", DATA]
 
 
@@ -103,14 +106,14 @@ def test_blocks_are_mapped_as_they_fill_and_when_opened(tmp_path: Path) -> None:
     base = rng.standard_normal((1_024, 4_096), dtype=np.float32)
     ids = [f"{number:05}" for number in range(18 * 1_024 + 100)]
     with open_index(tmp_path, dimension=4_096, memory_bytes=16 << 20) as index:
-        before = _resident()
+        before = _anonymous_bytes()
         for first in range(0, len(ids), 1_000):
             numbers = np.arange(first, min(first + 1_000, len(ids)))
             index.add([ids[number] for number in numbers], base[numbers % 1_024] * (1 + numbers[:, None] // 1_024))
-        assert _anonymous() < 150 << 20 or _resident() < before + (150 << 20)
+        assert _anonymous_bytes() - before < 200 << 20  # of 290 MiB
         index.remove(ids[:500])
         expected = index.search(base[5], 10)
-        assert [hit.id for hit in expected[0][:2]] == [ids[17 * 1_024 + 5], ids[16 * 1_024 + 5]]
+        assert [hit.id for hit in expected[0][:2]] == [ids[18 * 1_024 + 5], ids[17 * 1_024 + 5]]
     with open_index(tmp_path, dimension=4_096, memory_bytes=16 << 20) as index:
         assert index.search(base[5], 10) == expected
         index.remove(ids[500:-100])
@@ -120,17 +123,9 @@ def test_blocks_are_mapped_as_they_fill_and_when_opened(tmp_path: Path) -> None:
     assert (tmp_path / "vectors-2.f32").stat().st_size == 100 * 4 * 4_096
 
 
-def _anonymous() -> int:
-    return _status("RssAnon")
-
-
-def _resident() -> int:
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
+def _anonymous_bytes() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
 
 
 def test_opening_and_compacting_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -156,7 +151,7 @@ def test_one_writer_and_any_readers(tmp_path: Path) -> None:
     fill(tmp_path)
     with open_index(tmp_path) as writer:
         for _ in range(2):  # being refused gives nothing away
-            with pytest.raises(StorageError, match="Another writer has the vector index in .* open.*read_only=True"):
+            with pytest.raises(StorageError, match=r"Another writer has the vector index in .* open.*read_only=True"):
                 open_index(tmp_path)
         with open_index(tmp_path, read_only=True) as reader:
             writer.add(["e"], [[1.0, 0.0]])
@@ -221,7 +216,7 @@ def test_places_that_are_no_index(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="There is no vector index in"):
         open_index(tmp_path / "none", read_only=True)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="Cannot open the vector index in .*: (File exists|Not a directory)"):
+    with pytest.raises(StorageError, match=r"Cannot open the vector index in .*: (File exists|Not a directory)"):
         open_index(tmp_path / "file")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
@@ -229,26 +224,22 @@ def test_places_that_are_no_index(tmp_path: Path) -> None:
 def test_a_folder_without_permission(tmp_path: Path) -> None:
     fill(tmp_path / "index")
     script = textwrap.dedent("""
-        import os, sys
-        os.chmod(sys.argv[1], 0o555)
-        for parent in __import__("pathlib").Path(sys.argv[1]).parents:
-            if str(parent).startswith("/tmp/"):
-                os.chmod(parent, 0o755)
-        import ragtime.utils.progress, hashlib
+        import mmap, os  # loaded before the rights to read it are given up
         from ragtime.errors import StorageError
         from ragtime.storage.vectors import VectorIndex
+        os.chmod("index", 0o555)
+        os.chmod(".", 0o755)
         if os.geteuid() == 0:
             os.seteuid(65534)
-        with VectorIndex.open(sys.argv[1], dimension=2, fingerprint="f", read_only=True) as index:
+        with VectorIndex.open("index", dimension=2, fingerprint="f", read_only=True) as index:
             print(len(index))
         try:
-            VectorIndex.open(sys.argv[1], dimension=2, fingerprint="f")
+            VectorIndex.open("index", dimension=2, fingerprint="f")
         except StorageError as error:
             print(error)
     """)
-    folder = tmp_path / "index"
-    result = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
-    assert result.stdout == f"4\nCannot open the vector index in '{folder}': Permission denied\n"
+    result = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert result.stdout == "4\nCannot open the vector index in 'index': Permission denied\n"
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
@@ -343,7 +334,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     fill(tmp_path)
     (tmp_path / name).unlink()
     for read_only in (True, False):
-        with pytest.raises(StorageError, match=f"{name}' is missing"):
+        with pytest.raises(StorageError, match=rf"{name}' is missing"):
             open_index(tmp_path, read_only=read_only)
     assert not (tmp_path / name).exists()
 
@@ -391,38 +382,32 @@ def test_an_abandoned_compaction_is_cleared_away(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_index_as_it_was(tmp_path: Path) -> None:
     fill(tmp_path)
-    script = textwrap.dedent("""
-        import resource, signal, sys
-        from ragtime.errors import StorageError
-        from ragtime.storage.vectors import VectorIndex
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        with VectorIndex.open(sys.argv[1], dimension=2, fingerprint="f") as index:
-            index.add(["x" * 3000], [[1, 1]])
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
-            many = [str(number) for number in range(1_000)]
-            for change in (
-                lambda: index.add(many, [[1, 1]] * 1000),
-                lambda: index.add(["y" * 3000], [[1, 1]]),
-            ):
-                try:
-                    change()
-                except StorageError as error:
-                    print(error)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 4_000))
-            try:
-                index.compact()
-            except StorageError as error:
-                print(error)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
-            index.add(["z"], [[1, 2]])
-            print(len(index))
-    """)
-    result = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
-    refusal = f"Cannot write to the vector index in '{tmp_path}': File too large\n"
-    assert result.stdout == 3 * refusal + "6\n"
+    refusal = "Cannot write to the vector index in .*: File too large"
     with open_index(tmp_path) as index:
-        assert index.ids() == [*FILLED, "x" * 3000, "z"]
+        index.add(["x" * 3_000], [[1, 1]])
+        with _files_of_at_most(4_000), pytest.raises(StorageError, match=refusal):
+            index.add([str(number) for number in range(1_000)], [[1, 1]] * 1_000)
+        with _files_of_at_most(4_000), pytest.raises(StorageError, match=refusal):
+            index.add(["y" * 3_000], [[1, 1]])
+        with _files_of_at_most(2_000), pytest.raises(StorageError, match=refusal):
+            index.compact()
+        index.add(["z"], [[1, 2]])
+        assert index.ids() == [*FILLED, "x" * 3_000, "z"]
+    with open_index(tmp_path) as index:
+        assert index.ids() == [*FILLED, "x" * 3_000, "z"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [HEADER, JOURNAL, "lock", DATA]
+
+
+@contextlib.contextmanager
+def _files_of_at_most(size: int) -> Iterator[None]:
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 # --- killed writers -------------------------------------------------------------------------------------------------

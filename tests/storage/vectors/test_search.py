@@ -299,5 +299,5 @@ def test_wrong_queries_and_filters() -> None:
         index.search([float("inf"), 0.0], 1)
     with pytest.raises(InvalidArgumentError, match="among must be a sequence of texts"):
         index.search([1.0, 0.0], 1, among="a")
-    with pytest.raises(InvalidArgumentError, match="Not in the index: 'b', 'c'$"):
+    with pytest.raises(InvalidArgumentError, match=r"Not in the index: 'b', 'c'$"):
         index.vectors(["a", "b", "c"])
