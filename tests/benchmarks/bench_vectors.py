@@ -111,7 +111,7 @@ def _milliseconds(_: Bench, who: str, size: str, threads: int | None, queries: i
     return float(process.stdout.readline())
 
 
-def _row(size: str, queries: int, label: str, who: str, threads: int | None, package: str) -> Row:
+def _row(size: str, queries: int, label: str, who: str, threads: int | None, package: str | None) -> Row:
     case = f"{size}, " + ("one query" if queries == 1 else f"{queries} queries")
     sample = functools.partial(_milliseconds, who=who, size=size, threads=threads, queries=queries)
     return Row(case, label, sample, "ms/query", package, rounds=7)
@@ -148,7 +148,7 @@ AREA = Area(
         for queries in (1, BATCH)
         for entry in (
             ("ragtime", "memory", None, "ragtime-gal"),
-            ("ragtime, memory-mapped", "mapped", None, "ragtime-gal"),
+            ("ragtime, memory-mapped", "mapped", None, None),
             ("numpy, 1 thread", "numpy", 1, "numpy"),
             ("numpy, 2 threads", "numpy", 2, "numpy"),
         )

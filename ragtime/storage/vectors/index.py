@@ -30,16 +30,8 @@ from ragtime.storage.vectors.blocks import Blocks, gather
 from ragtime.storage.vectors.files import Durability, VectorFiles
 from ragtime.storage.vectors.header import Header
 from ragtime.storage.vectors.journal import Entry
-from ragtime.storage.vectors.search import (
-    HELPERS,
-    QUERIES,
-    Hit,
-    Mask,
-    exact_scores,
-    find_candidates,
-    parts_of,
-)
-from ragtime.utils.workers import WorkerPool
+from ragtime.storage.vectors.scan import Mask, Scanner, parts_of
+from ragtime.storage.vectors.search import FEW_QUERIES, QUERIES, Hit, exact_scores, find_candidates
 
 __all__ = ["VectorIndex"]
 
@@ -77,7 +69,7 @@ class VectorIndex:
         self._memory_bytes = 0
         self._closed = False
         self._lock = threading.RLock()
-        self._pool: WorkerPool | None = None
+        self._scanner = Scanner()
         self._reset()
 
     def _reset(self) -> None:
@@ -312,15 +304,17 @@ class VectorIndex:
             blocks, ids, longest = self._blocks.views(), self._ids, self._longest
             excluded = [self._removed.get(number) for number in range(len(blocks))]
             rows = None if chosen is None else self._rows_of(chosen)
-            parallel = self._helpers() if HELPERS and len(values) == 1 else None
+            scanner = self._scanner
         if rows is not None and len(rows) * _GATHER_BELOW > len(ids):
             excluded, rows = self._all_but(rows, len(blocks)), None
-        parts = parts_of(blocks, excluded, rows, whole_blocks=len(values) > 1)
+        together = QUERIES if len(values) >= FEW_QUERIES else 1
+        parts = parts_of(blocks, excluded, rows, queries=together)
         hits: list[list[Hit]] = []
-        for first in range(0, len(values), QUERIES):
-            group = CheckedVectors(values[first : first + QUERIES], norms[first : first + QUERIES])
-            found = find_candidates(parts, group, k, longest=longest, pool=parallel)
-            hits += (_rank(blocks, ids, rows, query, k) for rows, query in zip(found, group.values, strict=True))
+        for first in range(0, len(values), together):
+            group = CheckedVectors(values[first : first + together], norms[first : first + together])
+            found = find_candidates(parts, group, k, longest=longest, scanner=scanner)
+            for positions, query in zip(found, group.values, strict=True):
+                hits.append(_rank(blocks, ids, positions if rows is None else rows[positions], query, k))
         return hits
 
     def _rows_of(self, ids: Sequence[str]) -> Rows:
@@ -331,11 +325,6 @@ class VectorIndex:
         mask = np.ones((blocks, self._blocks.rows_per_block), np.bool_)
         mask.reshape(-1)[rows] = False
         return list(mask)
-
-    def _helpers(self) -> WorkerPool:
-        if self._pool is None:
-            self._pool = WorkerPool(HELPERS, thread_name_prefix="ragtime-vectors")
-        return self._pool
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -358,7 +347,7 @@ class VectorIndex:
             if self._closed:
                 return
             self._closed = True
-            self._pool = None  # its threads end when the searches that still run let go of it
+            self._scanner = Scanner()  # the threads of the old one end with the searches that still use it
             if self._files is not None:
                 self._files.close()
 

@@ -82,7 +82,7 @@ def test_any_history_finds_what_a_plain_reference_finds(data: st.DataObject, dim
 
 
 @pytest.mark.parametrize("count", [1, 100, 3_000])
-@pytest.mark.parametrize("queries", [1, 2, 33])
+@pytest.mark.parametrize("queries", [1, 3, 33])
 def test_random_vectors(count: int, queries: int) -> None:
     values = unit_vectors(count, 96)
     vectors = {f"{number:05}": vector for number, vector in enumerate(values)}
@@ -135,7 +135,7 @@ def test_everything_can_be_asked_for(large: VectorIndex) -> None:
     hits = large.search(LARGE[0], len(LARGE) + 5)[0]
     assert sorted(hit.id for hit in hits) == NAMES
     assert [(-hit.score, hit.id) for hit in hits] == sorted((-hit.score, hit.id) for hit in hits)
-    assert large.search(LARGE[:2], len(LARGE) + 5)[0] == hits
+    assert large.search(LARGE[:4], len(LARGE) + 5)[0] == hits
 
 
 @pytest.mark.parametrize("share", [1, 30, 3_000, 8_999])
@@ -143,7 +143,7 @@ def test_a_filter_finds_what_a_smaller_index_finds(large: VectorIndex, share: in
     among = np.sort(np.random.default_rng(share).permutation(len(LARGE))[:share])
     small = VectorIndex(1024)
     small.add([NAMES[row] for row in among], LARGE[among])
-    queries = unit_vectors(3, 1024, seed=6)
+    queries = unit_vectors(5, 1024, seed=6)
     names = {NAMES[row] for row in among} | {"unknown"}
     assert large.search(queries, 20, among=names) == small.search(queries, 20)
     assert large.search(queries[0], 20, among=[*names, *names]) == small.search(queries[0], 20)
@@ -157,7 +157,7 @@ def test_removed_vectors_are_not_found_in_any_block(large: VectorIndex) -> None:
     assert index.remove(gone) == 60
     expected = large.search(query, 90)[0][60:]
     assert index.search(query, 30)[0] == expected
-    assert index.search(np.stack([query, query]), 30) == [expected, expected]
+    assert index.search(np.stack([query] * 4), 30) == [expected] * 4
     index.compact()
     assert index.search(query, 30)[0] == expected
     assert len(index) == len(index.ids()) == len(LARGE) - 60
@@ -189,7 +189,7 @@ def test_candidates_in_rising_order_are_pruned() -> None:
     index = VectorIndex(2)
     index.add([f"{number:05}" for number in range(60_000)], vectors)
     for k in (1, 5_000):
-        right, left = index.search([[1.0, 0.0], [-1.0, 0.0]], k)
+        right, left, *_ = index.search([[1.0, 0.0], [-1.0, 0.0]] * 2, k)
         assert len(right) == len(left) == k
         lowest = np.sort(vectors[:, 0].astype(np.float32))[-k]
         assert min(hit.score for hit in right) == lowest
