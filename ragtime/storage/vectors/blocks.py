@@ -10,7 +10,7 @@ from ragtime.storage.vectors.arguments import Matrix, Rows
 
 __all__ = ["BLOCK_BYTES", "Blocks", "RowReader"]
 
-BLOCK_BYTES = 16 << 20  # of BLAS's matrix products, the size from which larger ones were no faster
+BLOCK_BYTES = 16 << 20  # at most so much is copied when rows are appended, and is held in memory unmapped
 _FIRST_ROWS = 64
 _MOST_MAPS = 16  # each keeps a file descriptor open
 

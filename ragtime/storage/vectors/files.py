@@ -284,9 +284,12 @@ class VectorFiles:
             path.unlink(missing_ok=True)
 
     def flush(self) -> None:
-        """Wait until everything written is on disk; OSError when it cannot be."""
-        os.fsync(self._data_fd)
-        os.fsync(self._journal_fd)
+        """Wait until everything written is on disk; StorageError when that fails."""
+        try:
+            os.fsync(self._data_fd)
+            os.fsync(self._journal_fd)
+        except OSError as error:
+            raise _cannot_write(self._folder, error) from error
 
     def close(self) -> None:
         """Close the files and release the lock; arrays that map the data stay valid."""

@@ -348,7 +348,12 @@ class VectorIndex:
                 return
             self._closed = True
             self._scanner = Scanner()  # the threads of the old one end with the searches that still use it
-            if self._files is not None:
+            if self._files is None:
+                return
+            try:
+                if not self._files.read_only:
+                    self._files.flush()
+            finally:
                 self._files.close()
 
     def __enter__(self) -> Self:

@@ -69,7 +69,7 @@ def parts_of(blocks: list[Matrix], excluded: Sequence[Mask | None], rows: Rows |
     """
     size, dimension = len(blocks[0]), blocks[0].shape[1]
     scanned = sum(map(len, blocks)) if rows is None else len(rows)
-    shared = queries == 1 and _row_bytes(scanned, dimension) > _SMALL_BYTES
+    shared = queries > 1 or _row_bytes(scanned, dimension) > _SMALL_BYTES
     step = max(1, _PIECE_BYTES // (4 * dimension) if shared else size)
     if rows is not None:
         some = [rows[first : first + step] for first in range(0, len(rows), step)]
@@ -111,7 +111,7 @@ class Scanner:
         scores = np.empty(sum(part.size for part in parts), np.float32)
         size = _row_bytes(len(scores), len(query))
         if size > _SMALL_BYTES and _HELPERS:
-            self._score_with_helpers(parts, query, scores)
+            self.share(parts, lambda some: _scan(some, query, scores))
         elif size > _SMALL_BYTES or self._clock() < self._alone_until:
             _scan(iter(parts), query, scores)
         else:
@@ -122,12 +122,13 @@ class Scanner:
                 self._alone_until = end + _ALONE_SECONDS
         return scores
 
-    def _score_with_helpers(self, parts: list[Part], query: Matrix, scores: Matrix) -> None:
-        pool = self._pool = self._pool or WorkerPool(_HELPERS, thread_name_prefix="ragtime-vectors")
+    def share(self, parts: list[Part], work: Callable[[Iterator[Part]], None]) -> None:
+        """Run `work` in this thread and in helpers, all of which draw from one iterator over the `parts`."""
+        pool = self._pool = self._pool or WorkerPool(max(1, _HELPERS), thread_name_prefix="ragtime-vectors")
         remaining = iter(parts)
-        helpers = [pool.submit(_scan, remaining, query, scores) for _ in range(min(_HELPERS, len(parts) - 1))]
+        helpers = [pool.submit(work, remaining) for _ in range(min(_HELPERS, len(parts) - 1))]
         try:
-            _scan(remaining, query, scores)
+            work(remaining)
         finally:
             started = [helper for helper in helpers if not helper.cancel()]
         for helper in started:

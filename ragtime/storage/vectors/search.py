@@ -9,11 +9,14 @@ rounded to float32. So a score depends on the two vectors alone, and equal vecto
 from __future__ import annotations
 
 import itertools
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ragtime.storage.vectors.blas import one_blas_thread
 from ragtime.storage.vectors.blocks import gather
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ QUERIES = 32  # per matrix product: twice as many gained nothing, and their scor
 _SELECTED = 1 << 16
 _EXACT_ROWS = 1024
 _PENDING = 4096
+_GROUPS = 16
 _UNIT_ROUNDOFF = 2.0**-24
 _UNDERFLOW = 2.0**-125
 _LOWEST = np.finfo(np.float32).min  # above minus infinity, the score of what is excluded
@@ -55,7 +59,7 @@ def find_candidates(
         queries: At most :data:`QUERIES` of them.
         k: How many are wanted.
         longest: Length of the longest vector in the parts.
-        scanner: Computes the inner products of a single query.
+        scanner: Shares the work among threads.
 
     Returns:
         For each query, ascending, the positions in the parts of the `k` best, of all that tie with them, and perhaps of
@@ -69,22 +73,37 @@ def find_candidates(
         for start in range(0, len(scores), _SELECTED):
             candidates.offer(scores[None, start : start + _SELECTED], start)
     else:
-        for part in parts:  # large products, for which BLAS's own threads are the fastest
-            products = queries.values @ part.load().T
-            if part.excluded is not None:
-                products[:, part.excluded] = -np.inf
-            candidates.offer(products, part.start)
+        with one_blas_thread():
+            scanner.share(parts, lambda some: _multiply(some, queries.values, candidates))
     return candidates.positions()
 
 
+def _multiply(parts: Iterator[Part], queries: Matrix, candidates: _Candidates) -> None:
+    for part in parts:
+        products = queries @ part.load().T
+        if part.excluded is not None:
+            products[:, part.excluded] = -np.inf
+        candidates.offer(products, part.start)
+
+
+def _lower_bounds(scores: Matrix, k: int) -> Matrix:
+    """Return scores that at least `k` of each query's reach: exact for few of them, else a little lower and quicker."""
+    groups = _GROUPS * k
+    size = scores.shape[1] // groups
+    if size > 1:  # the k-th best of the groups' best is no better than the k-th best of all
+        scores = scores[:, : groups * size].reshape(len(scores), groups, size).max(axis=2)
+    return np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
+
+
 class _Candidates:
-    """The best vectors so far of some queries, by their positions."""
+    """The best vectors so far of some queries, by their positions; several threads may offer."""
 
     def __init__(self, queries: int, k: int, slack: npt.NDArray[np.float64]) -> None:
         self._k, self._slack = k, slack
-        self._floor: Matrix = np.full(queries, _LOWEST, np.float32)
+        self._floor: Matrix = np.full(queries, _LOWEST, np.float32)  # replaced, never written to: read without a lock
         self._kept: list[tuple[Rows, Rows, Matrix]] = []
         self._pending, self._most = 0, _PENDING
+        self._lock = threading.Lock()
 
     def offer(self, scores: Matrix, start: int) -> None:
         """Keep what could be among the best of each query.
@@ -93,19 +112,20 @@ class _Candidates:
             scores: float32 of shape ``[queries, n]``.
             start: Position of the first of the `n`.
         """
-        width = scores.shape[1]
-        if width > self._k and self._floor.min() == _LOWEST:
-            best = np.partition(scores, width - self._k, axis=1)[:, width - self._k]
-            self._floor = np.maximum(self._floor, self._below(best))
-        flat = np.flatnonzero(scores >= self._floor[:, None])
+        floor, width = self._floor, scores.shape[1]
+        if width > self._k and floor.min() == _LOWEST:
+            floor = self._below(_lower_bounds(scores, self._k))
+        flat = np.flatnonzero(scores >= floor[:, None])
         if not len(flat):
             return
         queries, at = np.divmod(flat, width)
-        self._kept.append((queries, at + start, scores.ravel()[flat]))
-        self._pending += len(flat)
-        if self._pending > self._most:
-            self._prune()
-            self._most = max(_PENDING, 2 * self._pending)
+        with self._lock:
+            self._floor = np.maximum(self._floor, floor)
+            self._kept.append((queries, at + start, scores.ravel()[flat]))
+            self._pending += len(flat)
+            if self._pending > self._most:
+                self._prune()
+                self._most = max(_PENDING, 2 * self._pending)
 
     def _below(self, best: npt.NDArray[Any]) -> Matrix:
         floor = np.nextafter((best - self._slack).astype(np.float32), np.float32(-np.inf))
@@ -113,7 +133,7 @@ class _Candidates:
 
     def _prune(self) -> list[Rows]:
         queries, positions, scores = (np.concatenate(column) for column in zip(*self._kept, strict=True))
-        order = np.argsort(queries, kind="stable")  # positions were offered in ascending order
+        order = np.lexsort((positions, queries))
         queries, positions, scores = queries[order], positions[order], scores[order]
         bounds = np.searchsorted(queries, np.arange(len(self._floor) + 1)).tolist()
         best = np.full(len(self._floor), -np.inf)
