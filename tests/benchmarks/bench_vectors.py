@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.harness import ROOT, Area, Bench, Limit, Row
+from tests.benchmarks.harness import Area, Bench, Limit, Row
 
 COUNTS = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
 DIMENSION = 384
@@ -89,7 +89,7 @@ def _folder() -> Path:
 @functools.cache
 def _server(who: str, count: int, threads: int | None) -> subprocess.Popen[str]:
     limits = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(limits if threads else {})}
+    environment = {**os.environ, **(limits if threads else {})}
     process = subprocess.Popen(
         [sys.executable, "-c", _SERVER, _folder(), who, str(count)],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

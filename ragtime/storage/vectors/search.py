@@ -31,7 +31,6 @@ QUERIES = 32  # per matrix product: twice as many gained nothing, and their scor
 _SELECTED = 1 << 16
 _EXACT_ROWS = 1024
 _PENDING = 4096
-_GROUPS = 16
 _UNIT_ROUNDOFF = 2.0**-24
 _UNDERFLOW = 2.0**-125
 _LOWEST = np.finfo(np.float32).min  # above minus infinity, the score of what is excluded
@@ -86,15 +85,6 @@ def _multiply(parts: Iterator[Part], queries: Matrix, candidates: _Candidates) -
         candidates.offer(products, part.start)
 
 
-def _lower_bounds(scores: Matrix, k: int) -> Matrix:
-    """Return scores that at least `k` of each query's reach: exact for few of them, else a little lower and quicker."""
-    groups = _GROUPS * k
-    size = scores.shape[1] // groups
-    if size > 1:  # the k-th best of the groups' best is no better than the k-th best of all
-        scores = scores[:, : groups * size].reshape(len(scores), groups, size).max(axis=2)
-    return np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
-
-
 class _Candidates:
     """The best vectors so far of some queries, by their positions; several threads may offer."""
 
@@ -114,7 +104,7 @@ class _Candidates:
         """
         floor, width = self._floor, scores.shape[1]
         if width > self._k and floor.min() == _LOWEST:
-            floor = self._below(_lower_bounds(scores, self._k))
+            floor = self._below(np.partition(scores, width - self._k, axis=1)[:, width - self._k])
         flat = np.flatnonzero(scores >= floor[:, None])
         if not len(flat):
             return
