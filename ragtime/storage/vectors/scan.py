@@ -24,7 +24,7 @@ _PIECE_BYTES = 4 << 20  # what one thread takes at a time
 _HELPERS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) - 1
 _STALL_SECONDS = 0.001
 _SLOW_BYTES_PER_SECOND = 8e9
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds
 
 Mask = npt.NDArray[np.bool_]
 
@@ -86,17 +86,17 @@ def parts_of(blocks: list[Matrix], excluded: Sequence[Mask | None], rows: Rows |
 class Scanner:
     """Chooses the threads by the size of a scan.
 
-    BLAS's own threads are the fastest for a small one, as long as the machine is idle: they wait for each other, and
-    when another process takes a core, a product of 0.1 ms stalls for a time slice of the scheduler, 8 to 20 ms. So
-    after a stall small scans run on the calling thread alone for a while, longer after each further one. Large ones are
-    shared piece by piece with helpers, which nobody waits for unless they are at work.
+    BLAS's own threads are the fastest for a small one, as long as they are awake and the machine is idle: they wait for
+    each other, so that a product of 0.1 ms can stall for a time slice of the scheduler, 8 to 20 ms. When two in a row
+    have stalled, small scans run on the calling thread alone for a while, longer each time. Large ones are shared piece
+    by piece with helpers, which nobody waits for unless they are at work.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
         """Start without helpers; `clock` returns seconds."""
         self._clock = clock
         self._alone_until = -np.inf
-        self._pause = _FIRST_PAUSE
+        self._stalls = 0  # in a row
         self._pool: WorkerPool | None = None
 
     def score(self, parts: list[Part], query: Matrix) -> Matrix:
@@ -119,11 +119,10 @@ class Scanner:
             start = self._clock()
             _scan(iter(parts), query, scores, multiply=np.matmul)
             end = self._clock()
-            if end - start > _STALL_SECONDS + size / _SLOW_BYTES_PER_SECOND:
-                self._alone_until = end + self._pause
-                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-            else:
-                self._pause = _FIRST_PAUSE
+            stalled = end - start > _STALL_SECONDS + size / _SLOW_BYTES_PER_SECOND
+            self._stalls = self._stalls + 1 if stalled else 0
+            if self._stalls > 1:
+                self._alone_until = end + min(_FIRST_PAUSE * 2.0 ** (min(self._stalls, 20) - 2), _LONGEST_PAUSE)
         return scores
 
     def share(self, parts: list[Part], work: Callable[[Iterator[Part]], None]) -> None:

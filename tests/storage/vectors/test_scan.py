@@ -22,19 +22,25 @@ class Clock:
         return next(self.times)
 
 
-def test_after_a_stall_small_scans_run_alone_for_a_while() -> None:
+def test_after_two_stalls_small_scans_run_alone_for_a_while() -> None:
     vectors = np.eye(3, dtype=np.float32)
     parts = parts_of([vectors], [None], None, queries=1)
     query = np.array([1, 2, 3], np.float32)
     # A scan on BLAS's threads asks for the time three times, one that is told to run alone once.
-    clock = Clock(0.0, 0.0, 0.0005, 1.0, 1.0, 1.01, 1.02, 1.04, 1.04, 1.05, 1.08, 1.1, 1.1, 1.1005)
+    good, stalled, alone = (0.0, 0.0, 0.0005), (0.0, 0.0, 0.01), (0.0,)
+    clock = Clock(
+        *(1 + time for time in (*good, *stalled, *good, *stalled, *stalled, *alone)),
+        *(1.07 + time for time in (*stalled, *alone)),
+        *(1.15 + time for time in alone),
+        *(1.2 + time for time in (*good, *stalled, *good)),
+    )
     scanner = Scanner(clock=clock)
     asked = []
-    for _ in range(6):
+    for _ in range(12):
         before = clock.asked
         assert scanner.score(parts, query).tolist() == [1, 2, 3]
         asked.append(clock.asked - before)
-    assert asked == [3, 3, 1, 3, 1, 3]
+    assert asked == [3, 3, 3, 3, 3, 1, 3, 1, 1, 3, 3, 3]
 
 
 @pytest.mark.parametrize("rows", [1, 100, 30_000])
