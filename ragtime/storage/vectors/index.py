@@ -367,6 +367,5 @@ class VectorIndex:
 
 def _rank(blocks: list[Matrix], ids: list[str], rows: Rows, query: Matrix, k: int) -> list[Hit]:
     scores = exact_scores(blocks, rows, query)
-    hits = [Hit(ids[row], score) for row, score in zip(rows.tolist(), scores, strict=True)]
-    hits.sort(key=lambda hit: (-hit.score, hit.id))
-    return hits[:k]
+    ranked = sorted((-score, ids[row]) for row, score in zip(rows.tolist(), scores, strict=True))
+    return [Hit(one, -negated) for negated, one in ranked[:k]]

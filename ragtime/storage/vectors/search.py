@@ -33,6 +33,7 @@ _EXACT_ROWS = 1024
 _PENDING = 4096
 _UNIT_ROUNDOFF = 2.0**-24
 _UNDERFLOW = 2.0**-125
+_MINUS_INFINITY = np.float32(-np.inf)
 _LOWEST = np.finfo(np.float32).min  # above minus infinity, the score of what is excluded
 
 
@@ -69,6 +70,9 @@ def find_candidates(
     candidates = _Candidates(len(queries.values), k, slack)
     if len(queries.values) == 1:
         scores = scanner.score(parts, queries.values[0])
+        if k < len(scores) <= _SELECTED:  # at once, for in a small index each step shows
+            best = np.partition(scores, len(scores) - k)[len(scores) - k]
+            return [np.flatnonzero(scores >= _below(best, slack[0]))]
         for start in range(0, len(scores), _SELECTED):
             candidates.offer(scores[None, start : start + _SELECTED], start)
     else:
@@ -83,6 +87,10 @@ def _multiply(parts: Iterator[Part], queries: Matrix, candidates: _Candidates) -
         if part.excluded is not None:
             products[:, part.excluded] = -np.inf
         candidates.offer(products, part.start)
+
+
+def _below(best: Any, slack: Any) -> Any:
+    return np.maximum(np.nextafter(np.asarray(best - slack, np.float32), _MINUS_INFINITY), _LOWEST)
 
 
 class _Candidates:
@@ -104,7 +112,7 @@ class _Candidates:
         """
         floor, width = self._floor, scores.shape[1]
         if width > self._k and floor.min() == _LOWEST:
-            floor = self._below(np.partition(scores, width - self._k, axis=1)[:, width - self._k])
+            floor = _below(np.partition(scores, width - self._k, axis=1)[:, width - self._k], self._slack)
         flat = np.flatnonzero(scores >= floor[:, None])
         if not len(flat):
             return
@@ -117,10 +125,6 @@ class _Candidates:
                 self._prune()
                 self._most = max(_PENDING, 2 * self._pending)
 
-    def _below(self, best: npt.NDArray[Any]) -> Matrix:
-        floor = np.nextafter((best - self._slack).astype(np.float32), np.float32(-np.inf))
-        return np.maximum(floor, _LOWEST)
-
     def _prune(self) -> list[Rows]:
         queries, positions, scores = (np.concatenate(column) for column in zip(*self._kept, strict=True))
         order = np.lexsort((positions, queries))
@@ -130,7 +134,7 @@ class _Candidates:
         for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
             if stop - start > self._k:
                 best[number] = np.partition(scores[start:stop], stop - start - self._k)[stop - start - self._k]
-        self._floor = np.maximum(self._floor, self._below(best))
+        self._floor = np.maximum(self._floor, _below(best, self._slack))
         keep = scores >= self._floor[queries]
         self._kept = [(queries[keep], positions[keep], scores[keep])]
         self._pending = int(np.count_nonzero(keep))
@@ -140,8 +144,6 @@ class _Candidates:
         """Return the candidates of each query, ascending."""
         if not self._kept:
             return [np.empty(0, np.int64) for _ in self._floor]
-        if len(self._kept) == len(self._floor) == 1:
-            return [self._kept[0][1]]  # those of a small index, selected at once
         return self._prune()
 
 

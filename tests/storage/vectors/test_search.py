@@ -184,10 +184,10 @@ def test_searches_go_on_while_vectors_come_and_go(large: VectorIndex) -> None:
 
 def test_candidates_in_rising_order_are_pruned() -> None:
     """The worst order for a running selection: every row is better than all before it."""
-    angles = np.linspace(np.pi, 0, 60_000)
+    angles = np.linspace(np.pi, 0, 70_000)
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     index = VectorIndex(2)
-    index.add([f"{number:05}" for number in range(60_000)], vectors)
+    index.add([f"{number:05}" for number in range(70_000)], vectors)
     for k in (1, 5_000):
         right, left, *_ = index.search([[1.0, 0.0], [-1.0, 0.0]] * 2, k)
         assert len(right) == len(left) == k
