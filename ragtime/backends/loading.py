@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.utils.extras import require
+
+_TALKATIVE = ("torchao", "torch.utils._pytree", "transformers", "sentence_transformers")
 
 __all__ = ["choose_device", "choose_dtype", "quiet_loading"]
 
@@ -70,15 +73,25 @@ def choose_dtype(torch: Any, device: str, wanted: str, stored: object) -> Any:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Keep transformers from drawing bars of its own while weights are read or written in the ``with`` block."""
-    talk = require("transformers.utils.logging", "embeddings")
-    shown = talk.is_progress_bar_enabled()
-    talk.disable_progress_bar()
+    """Keep the packages below from talking while they are imported and weights are read or written in the block.
+
+    Transformers draws progress bars of its own, and torchao warns of parts that this machine has no use for.
+    """
+    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        yield
+        talk = require("transformers.utils.logging", "embeddings")
+        shown = talk.is_progress_bar_enabled()
+        talk.disable_progress_bar()
+        try:
+            yield
+        finally:
+            if shown:
+                talk.enable_progress_bar()
     finally:
-        if shown:
-            talk.enable_progress_bar()
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _has_bfloat16(torch: Any, device: str) -> bool:

@@ -1,4 +1,4 @@
-"""``ragtime demo``: says what is there."""
+"""``ragtime demo``: a search over real text, offline."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from typing import Annotated
 import typer
 
 import ragtime
+from ragtime.backends.demo import run_search_demo
 from ragtime.cli.output import print_json, print_line
 from ragtime.config.settings import get_settings
-from ragtime.utils.extras import installed_extras
 
 __all__ = ["demo"]
 
 
 def demo(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Say what is installed, and what this version can do. Works without a network.
+    """Embed 200 documentation strings of the standard library and answer three questions. Needs no network.
 
     Example:
 
       ragtime demo
     """  # noqa: D412 - typer shows this text as it is
-    missing = installed_extras()
     settings = get_settings()
+    shown = run_search_demo(settings)
     if as_json:
-        complete = {extra: not modules for extra, modules in missing.items()}
-        print_json({"version": ragtime.__version__, "data_dir": str(settings.data_path()), "extras": complete})
+        answers = [answer._asdict() for answer in shown.answers]
+        print_json({"documents": shown.documents, "seconds": round(shown.seconds, 3), "answers": answers})
         return
-    print_line(f"ragtime {ragtime.__version__} is installed.")
-    print_line("")
-    print_line("There are settings with provenance (`ragtime settings`), structured logging with redaction, atomic")
-    print_line("files, content ids, records, and the seams that models plug into. The services that learn are still")
-    print_line("to come; nothing is trained yet.")
-    print_line("")
-    print_line(f"Everything it keeps will rest in {settings.data_path()}.")
-    print_line("Optional parts:")
-    for extra, modules in missing.items():
-        state = "installed" if not modules else f'pip install "ragtime-gal[{extra}]"'
-        print_line(f"  {extra:<12} {state}")
+    print_line(
+        f"ragtime {ragtime.__version__}: {shown.documents} documentation strings of this Python's standard library,"
+    )
+    print_line(
+        f"embedded by {settings.embedding.model_name} in {shown.seconds:.1f} s; a second run takes them from the cache."
+    )
+    for answer in shown.answers:
+        print_line(f"\n{answer.question}")
+        print_line(f"  {answer.first_line}")
+        for name, score in answer.found:
+            print_line(f"    {score:.3f}  {name}")
+    print_line(
+        "\nThe learning loop is still to come: nothing is trained yet. `ragtime doctor` tells what is installed."
+    )

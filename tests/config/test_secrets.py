@@ -193,7 +193,7 @@ def test_no_log_and_no_command_holds_the_secret(monkeypatch: pytest.MonkeyPatch)
             ["-vv", "settings"],
             ["settings", "--json"],
             ["settings", "llm.api_key"],
-            ["demo"],
+            ["doctor"],
             ["settings", "x", "--json"],
         ):
             with pytest.raises(SystemExit):

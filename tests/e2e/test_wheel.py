@@ -90,7 +90,7 @@ def test_the_wheel_alone_imports_and_prints_its_settings(wheel: Path, root_of_pr
     assert Path(file).is_relative_to(tmp_path)
     assert json.loads(_run(bin_folder / "ragtime", "settings", "--json", cwd=tmp_path))["seed"]["value"] == 42
     assert _run(python, "-m", "ragtime", "settings", cwd=tmp_path).startswith("setting\tvalue\tsource\n")
-    assert "ragtime-gal[embeddings]" in _run(bin_folder / "ragtime", "demo", cwd=tmp_path)
+    assert "ragtime-gal[embeddings]" in _run(bin_folder / "ragtime", "doctor", cwd=tmp_path)
 
 
 def test_wrappers_are_top_level_modules_of_the_wheel(with_wrapper: Path, tmp_path: Path) -> None:

@@ -173,8 +173,8 @@ class SentenceTransformerEncoder:
         raise BackendError(f"The model {self.model_name} failed on {len(texts)} texts: {reason}")
 
     def _load(self) -> SentenceTransformer:
-        package = require("sentence_transformers", "embeddings")
-        with log_operation(_log, "load_model", model=self.model_name) as operation:
+        with log_operation(_log, "load_model", model=self.model_name) as operation, quiet_loading():
+            package = require("sentence_transformers", "embeddings")
             found = resolve_model(self.model_name, registry=self._registry)
             torch = require("torch", "embeddings")
             device = choose_device(torch, self._settings.device)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ragtime.errors import InvalidArgumentError
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["Matrix", "Rows", "check_dimension", "check_ids", "check_k", "check_queries", "check_vectors"]
 
-Matrix = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
+Matrix: TypeAlias = "npt.NDArray[np.float32]"
+Rows: TypeAlias = "npt.NDArray[np.int64]"
 
 _LARGEST_DIMENSION = 1 << 16
 _LARGEST_NORM = 1e15  # inner products of two such vectors stay far from the end of float32

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ragtime.storage.vectors.arguments import Matrix, Rows
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["BLOCK_BYTES", "Blocks", "RowReader"]
 

@@ -15,22 +15,25 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ragtime.errors import StorageError
 from ragtime.monitoring.logging import get_logger
 from ragtime.storage.vectors.header import HEADER_NAME, Header, read_header
 from ragtime.storage.vectors.journal import Entry, Journal, encode_entry, read_journal
+from ragtime.utils.extras import LazyModule
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ragtime.storage.vectors.arguments import Matrix
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["Durability", "VectorFiles"]
 
 Durability = Literal["normal", "full"]
 """Whether a change that was acknowledged survives the death of the process, or of the machine, too."""
 
-_LITTLE_ENDIAN = np.dtype("<f4")
+_LITTLE_ENDIAN = "<f4"
 _TRIES = 5  # of a reader that finds the files gone because the writer has compacted the index
 
 _log = get_logger(__name__)

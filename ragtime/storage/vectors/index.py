@@ -6,10 +6,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Self
 
 from ragtime.errors import InvalidArgumentError, StorageError
 from ragtime.monitoring.logging import get_logger
@@ -32,6 +29,13 @@ from ragtime.storage.vectors.header import Header
 from ragtime.storage.vectors.journal import Entry
 from ragtime.storage.vectors.scan import Mask, Scanner, parts_of
 from ragtime.storage.vectors.search import FEW_QUERIES, QUERIES, Hit, exact_scores, find_candidates
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["VectorIndex"]
 

@@ -6,16 +6,19 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ragtime.storage.vectors.blocks import gather
+from ragtime.utils.extras import LazyModule
 from ragtime.utils.workers import WorkerPool
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ragtime.storage.vectors.arguments import Matrix, Rows
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["Mask", "Part", "Scanner", "parts_of"]
 
@@ -26,7 +29,7 @@ _STALL_SECONDS = 0.001
 _SLOW_BYTES_PER_SECOND = 8e9
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds
 
-Mask = npt.NDArray[np.bool_]
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,18 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from ragtime.storage.vectors.blas import one_blas_thread
 from ragtime.storage.vectors.blocks import gather
+from ragtime.utils.extras import LazyModule
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ragtime.storage.vectors.arguments import CheckedVectors, Matrix, Rows
     from ragtime.storage.vectors.scan import Part, Scanner
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["FEW_QUERIES", "QUERIES", "Hit", "exact_scores", "find_candidates"]
 
@@ -33,8 +36,8 @@ _EXACT_ROWS = 1024
 _PENDING = 4096
 _UNIT_ROUNDOFF = 2.0**-24
 _UNDERFLOW = 2.0**-125
-_MINUS_INFINITY = np.float32(-np.inf)
-_LOWEST = np.finfo(np.float32).min  # above minus infinity, the score of what is excluded
+_MINUS_INFINITY = float("-inf")
+_LOWEST = -3.4028234663852886e38  # the least float32: above minus infinity, the score of what is excluded
 
 
 class Hit(NamedTuple):
