@@ -419,7 +419,7 @@ WRITER = textwrap.dedent("""
 
     folder, durability = sys.argv[1:]
     with VectorIndex.open(folder, dimension=64, durability=durability) as index:
-        number = int(max(index.ids(), default="-1")) + 1
+        number = int(max(index.ids(), default="-1")) + 50  # beyond ids that were removed
         while True:
             ids = [f"{n:08}" for n in range(number, number + 1 + number % 50)]
             index.add(ids, np.full((len(ids), 64), number, np.float32))
