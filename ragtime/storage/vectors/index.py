@@ -372,4 +372,4 @@ class VectorIndex:
 def _rank(blocks: list[Matrix], ids: list[str], rows: Rows, query: Matrix, k: int) -> list[Hit]:
     scores = exact_scores(blocks, rows, query)
     ranked = sorted((-score, ids[row]) for row, score in zip(rows.tolist(), scores, strict=True))
-    return [Hit(one, -negated) for negated, one in ranked[:k]]
+    return [Hit(one, 0.0 - negated) for negated, one in ranked[:k]]  # a difference, for a negation gives -0.0

@@ -164,6 +164,5 @@ def exact_scores(blocks: list[Matrix], rows: Rows, query: Matrix) -> list[float]
     exact: list[float] = []
     for first in range(0, len(rows), _EXACT_ROWS):
         products = np.multiply(gather(blocks, rows[first : first + _EXACT_ROWS]), query, dtype=np.float64)
-        # Adding zero makes a negative zero positive.
-        exact += (products.sum(axis=1).astype(np.float32) + np.float32(0)).tolist()
+        exact += products.sum(axis=1).astype(np.float32).tolist()
     return exact
