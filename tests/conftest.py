@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from ragtime.config.settings import reload_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+HAS_MODELS = importlib.util.find_spec("sentence_transformers") is not None
 
 hypothesis_settings.register_profile("default", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("default")
@@ -48,3 +50,12 @@ def _same_logging() -> Iterator[None]:
 def root() -> Path:
     """The folder of the project."""
     return ROOT
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs local models where the heavy extras are not installed, as under the lowest versions."""
+    if HAS_MODELS:
+        return
+    left_out = [item for item in items if item.get_closest_marker("models")]
+    items[:] = [item for item in items if not item.get_closest_marker("models")]
+    config.hook.pytest_deselected(items=left_out)

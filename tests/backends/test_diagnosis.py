@@ -11,6 +11,8 @@ from ragtime.backends.diagnosis import Finding, diagnose
 from ragtime.backends.encoders.factory import open_embedding_cache
 from ragtime.config.settings import Settings
 
+pytestmark = pytest.mark.models
+
 
 def _by_topic(settings: Settings) -> dict[str, Finding]:
     return {finding.topic: finding for finding in diagnose(settings)}

@@ -21,6 +21,8 @@ from ragtime.protocols import TextEncoder
 from ragtime.storage.embedding_cache import EmbeddingCache
 from ragtime.testing import HashEncoder, mock_dataset, tiny_encoder, tiny_model
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(scope="module")
 def tiny() -> SentenceTransformerEncoder:

@@ -30,6 +30,8 @@ from ragtime.protocols import AsyncTextGenerator, TextGenerator
 from tests.backends.asking import MESSAGES, WAYS, astream, generate, stream
 from tests.backends.tiny_models import save_tiny_model, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.models
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 

@@ -13,6 +13,8 @@ from ragtime.backends.resolution import check_model_folder, resolve_model
 from ragtime.errors import BackendError
 from ragtime.testing import tiny_model
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:

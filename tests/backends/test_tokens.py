@@ -15,6 +15,8 @@ from ragtime.errors import BackendError
 from ragtime.protocols import TokenCounter
 from ragtime.utils.tokens import EstimatedTokenCounter
 
+pytestmark = pytest.mark.models
+
 
 def test_the_tokenizer_of_the_model_in_use_counts() -> None:
     counter = create_token_counter(Settings.isolated())

@@ -66,6 +66,7 @@ def test_generated_files_are_printed(run, kind: str) -> None:
     assert "batch_size" in out.lower()
 
 
+@pytest.mark.models
 @pytest.mark.slow
 def test_demo_answers_questions_offline_and_a_second_run_comes_from_the_cache(run, tmp_path: Path) -> None:
     code, out, err = run("demo")
@@ -213,6 +214,7 @@ def test_a_terminal_that_cannot_show_a_letter_gets_it_escaped() -> None:
     assert "mod\\xe8le" in done.stdout
 
 
+@pytest.mark.models
 def test_doctor(run) -> None:
     code, out, _ = run("doctor")
     assert code == 0

@@ -10,6 +10,8 @@ import pytest
 from ragtime.config.settings import get_settings
 from ragtime.testing import HashEncoder, mock_dataset, tiny_encoder, tiny_model
 
+pytestmark = pytest.mark.models
+
 pytest_plugins = ["pytester"]
 
 
