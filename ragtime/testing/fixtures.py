@@ -11,8 +11,9 @@ from ragtime.backends.encoders.sentence_transformer import SentenceTransformerEn
 from ragtime.config.settings import Settings, override_settings
 from ragtime.records import RetrievalSet
 from ragtime.testing import datasets, encoders
+from ragtime.testing.model_server import LocalModelServer
 
-__all__ = ["hash_encoder", "isolated_settings", "mock_dataset", "tiny_encoder"]
+__all__ = ["hash_encoder", "isolated_settings", "mock_dataset", "model_server", "tiny_encoder"]
 
 
 @pytest.fixture
@@ -26,6 +27,13 @@ def isolated_settings(tmp_path: Path) -> Iterator[Settings]:
 def hash_encoder() -> encoders.HashEncoder:
     """An encoder without a model."""
     return encoders.HashEncoder()
+
+
+@pytest.fixture
+def model_server() -> Iterator[LocalModelServer]:
+    """A running OpenAI-compatible server on this machine, whose answers and faults the test chooses."""
+    with LocalModelServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,12 @@ def test_the_example_in_readme_prints_what_is_said() -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
 
 
-@pytest.mark.parametrize("page", _PAGES)
+_NEEDING_MODELS = {"docs/guides/models.md"}
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.models) if page in _NEEDING_MODELS else page for page in _PAGES]
+)
 def test_every_example_runs(page: str) -> None:
     for code in _blocks(page, "python"):
         _run(code)

@@ -76,7 +76,8 @@ def test_the_fixtures_work_in_a_suite_of_its_own(pytester: pytest.Pytester) -> N
         """
         from ragtime.config.settings import get_settings
 
-        def test_fixtures(isolated_settings, hash_encoder, tiny_encoder, mock_dataset, tmp_path):
+        def test_fixtures(isolated_settings, hash_encoder, tiny_encoder, mock_dataset, model_server, tmp_path):
+            assert model_server.base_url.startswith("http://127.0.0.1:")
             assert get_settings() is isolated_settings
             assert isolated_settings.data_path().is_relative_to(tmp_path)
             assert hash_encoder.encode(["a"]).shape == (1, 256)
