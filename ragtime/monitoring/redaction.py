@@ -54,6 +54,7 @@ _PLAIN = (
     *(dt.date, dt.time, dt.timedelta),
 )
 
+_NAME = re.compile(r"[\w-]{1,60}")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NAMED = r"(?:api[_-]?key|access[_-]?key|private[_-]?key|passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|token)"
 _ASSIGNED = re.compile(
@@ -196,7 +197,7 @@ class _Walk:
         """Redact an item of a collection; in a pair, the first may name the second, as in headers."""
         if isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str):  # noqa: PLR2004
             name, inner = value
-            if _names_secret([word.lower() for word in _WORDS.findall(name)]):
+            if _NAME.fullmatch(name) and _names_secret([word.lower() for word in _WORDS.findall(name)]):
                 return [redact_text(name), MASK if inner is not None else None]
         return self.redact(value, "", content=content, depth=depth)
 

@@ -236,6 +236,7 @@ def test_any_collection_is_walked() -> None:
     pair = namedtuple("Pair", "user api_key")("u", "hunter2")  # noqa: PYI024 - the untyped kind is met, too
     assert redact(pair) == {"user": "u", "api_key": "[redacted]"}
     assert redact([("x-api-key", "hunter2"), ("accept", "json")]) == [["x-api-key", "[redacted]"], ["accept", "json"]]
+    assert redact(["set api_key=abc first", "then this"]) == ["set api_key=[redacted] first", "then this"]
     assert redact({"documents": deque(["a b"])}) == {"documents": [TextDigest.of("a b")]}
     assert redact({"prompts": {"a": "b c"}.values()}) == {"prompts": [TextDigest.of("b c")]}
     assert redact({"content": {"password": 12345}}) == {"content": {"password": "[redacted]"}}

@@ -1,4 +1,4 @@
-"""The embedding cache: processes that fill one file together are killed at random moments; what was acknowledged is there."""
+"""The embedding cache: processes that fill one file are killed at random moments; what was acknowledged is there."""
 
 from __future__ import annotations
 

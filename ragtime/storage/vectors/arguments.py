@@ -124,8 +124,11 @@ def check_vectors(vectors: npt.ArrayLike, dimension: int, *, count: int | None =
         )
     if count is not None and len(array) != count:
         raise InvalidArgumentError(f"Expected one vector for each id: found {count} ids and {len(array)} vectors")
-    with np.errstate(over="ignore"):  # becomes infinite, which is found below
-        values = np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype == np.float32:
+        values = np.ascontiguousarray(array)
+    else:
+        with np.errstate(over="ignore"):  # becomes infinite, which is found below
+            values = np.ascontiguousarray(array, dtype=np.float32)
     return CheckedVectors(values, _norms(values))
 
 
@@ -152,8 +155,9 @@ def _norms(values: Matrix) -> npt.NDArray[np.float64]:
         rows = values[first : first + step].astype(np.float64)
         norms[first : first + step] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # Not a number compares as false, so that this finds what is not finite, too.
-    wrong = np.flatnonzero(~(norms <= _LARGEST_NORM))
-    if len(wrong):
+    right = norms <= _LARGEST_NORM
+    if not right.all():
+        wrong = np.flatnonzero(~right)
         row = int(wrong[0])
         what = "is longer than 1e15" if np.isfinite(values[row]).all() else "holds a value that is not finite"
         raise InvalidArgumentError(f"Vector {row} {what}; {len(wrong)} of {len(values)} vectors are wrong")

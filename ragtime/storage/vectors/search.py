@@ -75,7 +75,7 @@ def find_candidates(
         scores = scanner.score(parts, queries.values[0])
         if k < len(scores) <= _SELECTED:  # at once, for in a small index each step shows
             best = np.partition(scores, len(scores) - k)[len(scores) - k]
-            return [np.flatnonzero(scores >= _below(best, slack[0]))]
+            return [(scores >= _below(best, slack[0])).nonzero()[0]]
         for start in range(0, len(scores), _SELECTED):
             candidates.offer(scores[None, start : start + _SELECTED], start)
     else:
