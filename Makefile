@@ -8,6 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS := dev,all
 STAMP := $(VENV)/.installed
+SOURCES = $(wildcard ragtime compat)
 LOWEST := .venv-lowest
 SECONDS_OF := --durations=10
 
@@ -50,8 +51,8 @@ wheel: $(STAMP) ## Build the wheel and try it alone in an empty environment
 lint: $(STAMP) ## Check style, types, docstrings and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pydoclint -q ragtime
-	$(BIN)/mypy
+	$(BIN)/pydoclint -q $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports --no-logo
 
 docs: $(STAMP) ## Build the documentation, strictly, into site/

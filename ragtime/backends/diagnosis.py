@@ -66,7 +66,7 @@ def diagnose(settings: Settings | None = None) -> list[Finding]:
         except MissingExtraError as error:
             found.append(Finding(topic, "missing", str(error)))
         except (RagtimeError, OSError) as error:
-            found.append(Finding(topic, "problem", str(error)))
+            found.append(Finding(topic, "problem", " ".join(str(error).split())))
     return found
 
 
@@ -88,6 +88,9 @@ def _model(settings: Settings) -> Finding:
     if settings.embedding.provider != "sentence-transformers":
         place = settings.embedding.base_url or "the provider's own address"
         return Finding("embedding model", "ok", f"{settings.embedding.model_name} at {place} (not asked)")
+    missing = installed_extras()["embeddings"]
+    if missing:
+        raise MissingExtraError(missing[0], "embeddings")
     found = resolve_model(settings.embedding.model_name)
     return Finding("embedding model", "ok", f"{found.name}: {found.source}, {found.path}")
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ragtime.config.problems import default_of, explain_problems, show
 from ragtime.config.sections import (
     ConPortSettings,
     ConversationSettings,
@@ -49,14 +49,12 @@ from ragtime.config.sources import (
     nest,
     read_layers,
     seal,
-    section_models,
     unknown_names,
 )
-from ragtime.errors import ConfigurationError, InvalidArgumentError, SettingProblem, did_you_mean
+from ragtime.errors import ConfigurationError, InvalidArgumentError, did_you_mean
 
 __all__ = ["Explanation", "Settings", "get_settings", "override_settings", "reload_settings"]
 
-_MASK = "**********"
 _HIDDEN = SecretStr("-")  # stands for a beaten secret, whatever it was
 
 
@@ -79,8 +77,8 @@ class Explanation:
     beaten: tuple[tuple[object, str], ...] = ()
 
     def __str__(self) -> str:
-        told = f"{self.name} = {_show(self.value)} ({self.source})"
-        return "".join([told, *(f", over {_show(value)} ({source})" for value, source in self.beaten)])
+        told = f"{self.name} = {show(self.value)} ({self.source})"
+        return "".join([told, *(f", over {show(value)} ({source})" for value, source in self.beaten)])
 
 
 class Settings(BaseSettings):
@@ -140,7 +138,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**{name: value for name, value in merged.items() if name in type(self).model_fields})
         except ValidationError as error:
-            problems += _problems(error, type(self), layers)
+            problems += explain_problems(error, type(self), layers)
         if problems:
             # Raised out here: a chained ValidationError would carry the values themselves.
             raise ConfigurationError.from_problems(problems)
@@ -208,7 +206,7 @@ class Settings(BaseSettings):
         try:
             return Path.cwd().joinpath(self.data_dir.expanduser(), *parts)
         except (OSError, RuntimeError) as error:
-            raise ConfigurationError(f"data_dir = {_show(self.data_dir)} cannot be found: {error}") from None
+            raise ConfigurationError(f"data_dir = {show(self.data_dir)} cannot be found: {error}") from None
 
     def explain(self, name: str) -> Explanation:
         """Tell where the value of a field comes from.
@@ -227,7 +225,7 @@ class Settings(BaseSettings):
             inner = [known for known in names if known.startswith(f"{name}.")]
             hint = f"; its fields are {', '.join(inner)}" if inner else did_you_mean(name, names)
             raise InvalidArgumentError(f"There is no field {name!r} in the settings{hint}")
-        value, default = _value_of(self, name), _default_of(type(self), name)
+        value, default = _value_of(self, name), default_of(type(self), name)
         found = [(given, layer) for layer in self._layers for given in layer.find(name)]
         if not found:
             return Explanation(name, value, "default", "default")
@@ -279,7 +277,6 @@ class Settings(BaseSettings):
         return _unpickle, (type(self), values)
 
 
-_LIKE_A_SECRET = re.compile(r"(?i)@|\b[a-z]{2,6}[-_](?=\S*\d)\S{8,}|key|token|secret|passw|bearer|eyJ")
 _read_lock = threading.RLock()
 _cached: list[Settings] = []
 _override: ContextVar[Settings | None] = ContextVar("ragtime_settings_override", default=None)
@@ -361,53 +358,3 @@ def _value_of(model: BaseModel, name: str) -> object:
     for part in name.split("."):
         value = getattr(value, part)
     return value
-
-
-def _default_of(model: type[BaseModel], name: str) -> object:
-    section, _, inner = name.partition(".")
-    return _default_of(section_models(model)[section], inner) if inner else model.model_fields[name].get_default()
-
-
-def _show(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return _MASK
-    return repr(str(value)) if isinstance(value, Path) else repr(value)
-
-
-def _problems(error: ValidationError, model: type[BaseModel], layers: Sequence[Layer]) -> Iterator[SettingProblem]:
-    """Translate pydantic's errors: each gets its source, and the value found unless it could be or hold a secret."""
-    names, sections = set(field_names(model)), section_models(model)
-    for detail in error.errors(include_url=False, include_context=False):
-        name = ".".join(str(part) for part in detail["loc"])
-        while name and name not in names and name not in sections:
-            name = name.rpartition(".")[0]  # inside a field's value, where a source cannot be told
-        if detail["type"] == "extra_forbidden" or (name in sections and detail["type"] == "model_type"):
-            continue  # told already, with the nearest name or the right shape
-        message = detail["msg"].removeprefix("Value error, ")
-        if name in sections:  # a rule about several fields: each of them has a source of its own
-            fields = [f"{name}.{field}" for field in sections[name].model_fields if field in message]
-            told = [f"{field} = {_shown(model, field, _given(field, model, layers))}" for field in fields]
-            yield SettingProblem(name, "; ".join(_sources(fields, layers)), f"{message}; found {', '.join(told)}")
-        else:
-            found = _shown(model, name, detail["input"]) if name in names else ""
-            yield SettingProblem(name, _sources([name], layers)[0], f"{message}; found {found}" if found else message)
-
-
-def _sources(names: Sequence[str], layers: Sequence[Layer]) -> list[str]:
-    places = (next((layer.describe(name) for layer in layers if layer.find(name)), "default") for name in names)
-    return list(dict.fromkeys(places))
-
-
-def _given(name: str, model: type[BaseModel], layers: Sequence[Layer]) -> object:
-    return next((value for layer in layers for value in layer.find(name)), _default_of(model, name))
-
-
-def _shown(model: type[BaseModel], name: str, value: object) -> str:
-    """Show a wrong value, shortened; nothing for one that could be a secret, or hold one."""
-    plain = isinstance(value, str | int | float | Path) and not is_secret(model, name) and not name.endswith("url")
-    return _shorten(value) if plain and not _LIKE_A_SECRET.search(str(value)) else ""
-
-
-def _shorten(value: object, limit: int = 60) -> str:
-    shown = _show(value)
-    return shown if len(shown) <= limit else f"{shown[:limit]}…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
+from contextlib import redirect_stderr
 
 import pytest
 from rich.console import Console
@@ -86,12 +86,11 @@ def test_quiet_shows_nothing(capfd: pytest.CaptureFixture[str], caplog: pytest.L
 
 @pytest.mark.parametrize(("stream", "shown"), [(_Terminal, True), (io.StringIO, False)])
 def test_a_terminal_decides_between_bar_and_lines(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stream: type[io.StringIO], shown: bool
+    caplog: pytest.LogCaptureFixture, stream: type[io.StringIO], shown: bool
 ) -> None:
     caplog.set_level(logging.INFO)
     error = stream()
-    monkeypatch.setattr(sys, "stderr", error)
-    with track("Embedding", total=1) as progress:
+    with redirect_stderr(error), track("Embedding", total=1) as progress:
         progress.advance()
     assert ("Embedding" in error.getvalue()) == shown
     assert bool(caplog.records) != shown
