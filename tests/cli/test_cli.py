@@ -226,6 +226,7 @@ def test_doctor(run) -> None:
     }
 
 
+@pytest.mark.models
 def test_doctor_ends_with_1_when_something_will_fail(run, monkeypatch: pytest.MonkeyPatch) -> None:
     from ragtime.config.settings import reload_settings
 
