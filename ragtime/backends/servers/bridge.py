@@ -23,6 +23,7 @@ T = TypeVar("T")
 Emit: TypeAlias = Callable[[str], None]
 Work: TypeAlias = Callable[[Emit], Coroutine[Any, Any, None]]
 
+_TURNS_TO_SETTLE = 3  # of the event loop: the closing is scheduled, begun and done
 _POLL_SECONDS = 0.02  # a signal has no way to call back, so it is looked at
 
 
@@ -121,7 +122,7 @@ def iterate(work: Work) -> Generator[str, None, None]:
         try:
             loop.run_until_complete(running[0])
         finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(_settle(loop))
 
     try:
         with WorkerPool(1, thread_name_prefix="ragtime-generator") as pool:
@@ -135,3 +136,10 @@ def iterate(work: Work) -> Generator[str, None, None]:
                 loop.call_soon_threadsafe(running[0].cancel)  # nothing, when it has ended
     finally:
         loop.close()
+
+
+async def _settle(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what was left behind end before the loop does: closing an abandoned generator is a task of its own."""
+    for _ in range(_TURNS_TO_SETTLE):
+        await asyncio.sleep(0)
+    await loop.shutdown_asyncgens()
