@@ -5,6 +5,10 @@
     ├── ConfigurationError     wrong settings; also a ValueError
     ├── MissingExtraError      an optional dependency is not installed; also an ImportError
     ├── TemplateError          prompts and pages
+    │   ├── TemplateNotFoundError  there is no such prompt or page; also a LookupError
+    │   ├── TemplateSyntaxError    a template or the file that holds it is wrong
+    │   ├── TemplateVariableError  missing, extra or mistyped variables; also a ValueError
+    │   └── RenderLimitError       a rendering was stopped: too long, too many steps, too slow
     ├── BackendError           models and model servers
     │   ├── BackendTimeoutError    a time limit has passed; also a TimeoutError
     │   └── BackendCancelledError  the caller's own signal stopped the work
@@ -17,7 +21,7 @@ Messages say what was found, what was expected and what to do. They never hold a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,9 +36,14 @@ __all__ = [
     "InvalidArgumentError",
     "MissingExtraError",
     "RagtimeError",
+    "RenderLimitError",
     "SettingProblem",
     "StorageError",
     "TemplateError",
+    "TemplateNotFoundError",
+    "TemplateSyntaxError",
+    "TemplateVariableError",
+    "VariableProblem",
     "did_you_mean",
 ]
 
@@ -114,6 +123,61 @@ class MissingExtraError(RagtimeError, ImportError):
 
 class TemplateError(RagtimeError):
     """A prompt or page template is missing, wrong, or was given wrong variables."""
+
+
+class TemplateNotFoundError(TemplateError, LookupError):
+    """There is no prompt or page of this name, version, locale or variant; names the nearest."""
+
+
+class TemplateSyntaxError(TemplateError):
+    """A template, or the file that holds it, cannot be used; tells file and line, and quotes no value."""
+
+
+class VariableProblem(NamedTuple):
+    """One variable that does not fit a template.
+
+    Attributes:
+        variable: Its name.
+        kind: ``missing``, ``extra`` or ``mistyped``.
+        message: What was found and what is expected; never the value.
+        line: The first line of the template that uses it, from 1; ``None`` when none does.
+    """
+
+    variable: str
+    kind: Literal["missing", "extra", "mistyped"]
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f" (line {self.line})" if self.line else ""
+        return f"{self.variable}{where}: {self.message}"
+
+
+class TemplateVariableError(TemplateError, ValueError):
+    """The variables given do not fit a template; lists everything that is wrong with them at once.
+
+    Attributes:
+        template: Name of the template.
+        version: Version of the prompt; ``None`` for a page.
+        problems: One entry for each variable that does not fit.
+    """
+
+    def __init__(self, template: str, version: str | None, problems: Sequence[VariableProblem]) -> None:
+        """Keep the single problems."""
+        super().__init__(template, version, tuple(problems))
+        self.template = template
+        self.version = version
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        which = f"{self.template!r}, version {self.version}" if self.version else repr(self.template)
+        if len(self.problems) == 1:
+            return f"Template {which}: {self.problems[0]}"
+        return "\n  ".join([f"Template {which}: {len(self.problems)} wrong variables:", *map(str, self.problems)])
+
+
+class RenderLimitError(TemplateError):
+    """A rendering would exceed its limits in output, steps, nesting or time; see the section ``templates``."""
 
 
 class BackendError(RagtimeError):

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 import ragtime
+from ragtime.cli import prompts
 from ragtime.cli.demo import demo
 from ragtime.cli.doctor import doctor
 from ragtime.cli.output import print_line
@@ -49,14 +50,15 @@ class _Options:
 _options: ContextVar[_Options | None] = ContextVar("ragtime_cli_options", default=None)
 
 
-def _register(function: Callable[..., None]) -> None:
+def _register(function: Callable[..., None], *, group: typer.Typer | None = None, name: str | None = None) -> None:
     """Add a command, which logs its end like every public operation."""
-    name = function.__name__.replace("_", "-")
+    called = name or function.__name__.replace("_", "-")
+    full = f"ragtime {group.info.name} {called}" if group else f"ragtime {called}"
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         code = 0
-        with _prepared(), log_operation(_log, f"ragtime {name}") as operation:
+        with _prepared(), log_operation(_log, full) as operation:
             try:
                 function(*args, **kwargs)
             except typer.Exit as ending:  # a result such as "found problems", not a failure
@@ -65,12 +67,23 @@ def _register(function: Callable[..., None]) -> None:
         if code:
             raise typer.Exit(code)
 
-    app.command(name)(run)
+    (group or app).command(called)(run)
 
 
 _register(demo)
 _register(doctor)
 _register(settings)
+_prompts = typer.Typer(
+    name="prompts",
+    help="Prompts and pages: list, show, render and check them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(_prompts)
+_register(prompts.list_prompts, group=_prompts, name="list")
+_register(prompts.show, group=_prompts)
+_register(prompts.render, group=_prompts)
+_register(prompts.check, group=_prompts)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it

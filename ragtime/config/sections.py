@@ -146,13 +146,19 @@ class TemplateSettings(Section):
     """Prompts and pages."""
 
     directory: Path | None = Field(
-        default=None, description="Folder of your own prompts and pages; they win over the packaged ones."
+        default=None,
+        description="Folder of your own `prompts/*.json` and `pages/*.html`; they win over the packaged ones.",
     )
     locale: Name = Field(default="en", description="Locale of the prompts chosen when a call names none.")
     cache_size: Positive = Field(default=256, description="Compiled templates kept in memory.")
     max_output_characters: Positive = Field(default=5_000_000, description="Longest rendered text, in characters.")
-    max_steps: Positive = Field(default=1_000_000, description="Most loop steps in one rendering.")
+    max_steps: Positive = Field(
+        default=200_000, description="Most loop iterations and items in one rendering; calling a macro counts ten."
+    )
     timeout_seconds: Seconds = Field(default=5.0, description="Limit for one rendering, in seconds.")
+    auto_reload: bool = Field(
+        default=False, description="Whether changed files are noticed at each use, as for development, or by `reload`."
+    )
 
 
 class TrainingDataSettings(Section):

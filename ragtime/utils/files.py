@@ -14,7 +14,16 @@ from typing import IO, Any
 
 from ragtime.errors import InvalidArgumentError, StorageError
 
-__all__ = ["atomic_writer", "read_jsonl", "resolve_inside", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "atomic_writer",
+    "parse_json_object",
+    "read_jsonl",
+    "remove_file",
+    "resolve_inside",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 _TEMPORARY = ".tmp"
 _NAME_BYTES = 200  # of 255
@@ -141,6 +150,22 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         file.write(data)
 
 
+def remove_file(path: str | Path) -> None:
+    """Remove a file, for good: its going is on disk before this returns.
+
+    Args:
+        path: The file; one that is not there is no error.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+        _sync_folder(Path(path).parent)
+    except OSError as error:
+        raise StorageError(f"Cannot remove {str(path)!r}: {error.strerror or error}") from error
+
+
 def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
     """Write a JSON value in UTF-8, keys in their own order, with a line break at the end; see ``atomic_writer``.
 
@@ -188,21 +213,49 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     raise StorageError(message)  # out here: the error that led to it holds the whole line
 
 
+def parse_json_object(data: bytes) -> dict[str, Any]:
+    """Read one JSON object, strictly: a key that stands twice in an object, ``NaN`` and ``Infinity`` are errors.
+
+    Args:
+        data: The object in UTF-8, with or without a byte order mark.
+
+    Returns:
+        The object.
+
+    Raises:
+        InvalidArgumentError: It is no such object; says where and why, and quotes no value.
+    """
+    try:
+        return _json_object(data.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_unique_keys)
+    except _BadLineError as error:
+        message = str(error)
+    raise InvalidArgumentError(message)  # out here: the error that led to it holds the whole text
+
+
 class _BadLineError(Exception):
     """A line is no JSON object."""
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _BadLineError(f"holds the key {next(key for key in keys if keys.count(key) > 1)[:100]!r} twice")
+    return found
 
 
 def _refuse_constant(name: str) -> None:
     raise _BadLineError(f"holds {name}, which is no JSON")
 
 
-def _json_object(line: bytes) -> dict[str, Any]:
+def _json_object(line: bytes, **options: Any) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode("utf-8").rstrip(), parse_constant=_refuse_constant)
+        value = json.loads(line.decode("utf-8").rstrip(), parse_constant=_refuse_constant, **options)
     except UnicodeDecodeError:
         raise _BadLineError("not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise _BadLineError(f"not JSON, at column {error.colno}") from None
+        where = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
+        raise _BadLineError(f"not JSON, at {where}") from None
     except ValueError:  # a number of thousands of digits
         raise _BadLineError("holds a number that is too long") from None
     except RecursionError:

@@ -1,0 +1,122 @@
+"""What one rendering may use up, and the account of what it has used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from ragtime.errors import RenderLimitError
+
+if TYPE_CHECKING:
+    from ragtime.config.sections import TemplateSettings
+    from ragtime.utils.templates.engine.engine import Source
+
+__all__ = ["RenderLimits", "Rendering", "current"]
+
+_INTERMEDIATE = 1_000_000  # characters or items that a single operation may make
+
+
+@dataclass(frozen=True, slots=True)
+class RenderLimits:
+    """Limits of one rendering.
+
+    Attributes:
+        max_output_characters: Longest result, in characters; what is captured on the way counts once more, apart.
+        max_steps: Most loop iterations, calls and items that filters go through.
+        timeout_seconds: Longest time, in seconds; looked at between steps.
+        max_intermediate: Most characters or items that one operation, such as a repetition, may make.
+    """
+
+    max_output_characters: int = 5_000_000
+    max_steps: int = 200_000
+    timeout_seconds: float = 5.0
+    max_intermediate: int = _INTERMEDIATE
+
+    @classmethod
+    def from_settings(cls, settings: TemplateSettings) -> Self:
+        """Read the limits from the section ``templates``."""
+        return cls(
+            max_output_characters=settings.max_output_characters,
+            max_steps=settings.max_steps,
+            timeout_seconds=settings.timeout_seconds,
+            max_intermediate=min(_INTERMEDIATE, settings.max_output_characters),
+        )
+
+
+class Rendering:
+    """The account of one rendering that is going on.
+
+    Attributes:
+        limits: What it may use.
+        lookup: Finds the source of another template by name, for includes and parents.
+        steps: Steps left.
+        written: Characters left for values that are escaped.
+        captured: Characters left for macros, blocks and other text that is captured before it is written.
+    """
+
+    __slots__ = ("captured", "deadline", "limits", "lookup", "steps", "written")
+
+    def __init__(self, limits: RenderLimits, lookup: Callable[[str], Source]) -> None:
+        """Start with everything left."""
+        self.limits = limits
+        self.lookup = lookup
+        self.steps = limits.max_steps
+        self.captured = limits.max_output_characters
+        self.written = limits.max_output_characters
+        self.deadline = time.monotonic() + limits.timeout_seconds
+
+    def charge(self, steps: int) -> None:
+        """Take steps off what is left.
+
+        Args:
+            steps: How many.
+
+        Raises:
+            RenderLimitError: Nothing is left, or the time is over.
+        """
+        self.steps -= steps
+        if self.steps < 0:
+            raise RenderLimitError(f"more than {self.limits.max_steps:,} steps (templates.max_steps)")
+        self.check_time()
+
+    def check_time(self) -> None:
+        """Raise when the time is over."""
+        if time.monotonic() > self.deadline:
+            raise RenderLimitError(f"longer than {self.limits.timeout_seconds:g} s (templates.timeout_seconds)")
+
+    def capture(self, characters: int) -> None:
+        """Take characters off what may be captured."""
+        self.captured -= characters
+        if self.captured < 0:
+            raise self.too_long()
+
+    def write(self, characters: int) -> None:
+        """Take characters off what may be escaped."""
+        self.written -= characters
+        if self.written < 0:
+            raise self.too_long()
+
+    def check_size(self, size: float, what: str = "one operation") -> None:
+        """Raise when one operation is about to make more characters or items than allowed.
+
+        Args:
+            size: How many it would make.
+            what: The operation, for the error's text.
+
+        Raises:
+            RenderLimitError: They are too many.
+        """
+        if size > self.limits.max_intermediate:
+            raise RenderLimitError(f"{what} makes more than {self.limits.max_intermediate:,} characters or items")
+
+    def too_long(self) -> RenderLimitError:
+        """Build the error of a result that is too long."""
+        most = self.limits.max_output_characters
+        return RenderLimitError(f"more than {most:,} characters (templates.max_output_characters)")
+
+
+current: ContextVar[Rendering] = ContextVar("ragtime_rendering")
+"""The rendering that is going on in this thread or task; set by the engine alone."""

@@ -1,0 +1,238 @@
+"""Jinja in a box: nothing but plain data is reachable, and whatever takes time or memory is charged.
+
+The stock sandbox stops access to Python's internals, and that is kept. It lets a template call any public method of a
+value, and repeat, pad or multiply without end; here, values are plain data with a few named methods, constants are not
+computed while compiling, and every loop, call, captured text and growing operation goes through the account of the
+rendering (``limits``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from typing import Any, NoReturn
+
+from jinja2 import Template, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.runtime import Context, LoopContext, Macro, StrictUndefined, markup_join, str_join
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
+
+from ragtime.utils.templates.engine.filters import FILTERS, HTML_FILTERS, METHODS, limited, limited_range
+from ragtime.utils.templates.engine.limits import current
+from ragtime.utils.templates.engine.operators import OPERATORS
+from ragtime.utils.templates.engine.plain import DATE_TYPES, LEAF_TYPES
+
+__all__ = ["SandboxEnvironment"]
+
+_STEPS = " steps"  # the name of a filter that no template can write
+_MACRO_STEPS = 10  # what calling a macro costs, in iterations of a loop
+_CONTAINERS = frozenset({list, tuple, dict})
+_TEXT_METHODS = frozenset(
+    "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal isdigit isidentifier islower "
+    "isnumeric isprintable isspace istitle isupper lower lstrip partition removeprefix removesuffix rfind rindex "
+    "rpartition rsplit rstrip split splitlines startswith strip swapcase title upper".split()
+)
+_CLOCK = frozenset("hour minute second microsecond isoformat".split())
+_CALENDAR = frozenset("year month day weekday isoweekday isoformat".split())
+_ALLOWED: dict[type, frozenset[str]] = {
+    str: _TEXT_METHODS,
+    list: frozenset({"count", "index"}),
+    tuple: frozenset({"count", "index"}),
+    dict: frozenset({"get", "items", "keys", "values"}),
+    date: _CALENDAR,
+    time: _CLOCK,
+    datetime: _CALENDAR | _CLOCK | {"date", "time", "timestamp"},
+    timedelta: frozenset({"days", "seconds", "total_seconds"}),
+}
+"""The attributes that a template may use, by the exact type of the value."""
+
+
+class DataUndefined(StrictUndefined):
+    """A value that is not there: an error wherever it is used, but ``{% if data.key %}`` may ask for it.
+
+    A variable that was not given stays an error in ``if``, too; ``is defined`` asks for it.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:  # type: ignore[override]
+        if self._undefined_obj is missing or self._undefined_exception is SecurityError:
+            self._fail_with_undefined_error()
+        return False
+
+
+class _Compiler(CodeGenerator):
+    """Writes the Python code of a template; computes nothing while doing so."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible  # else a constant such as 'a'|center(10**8) would be made at compile time
+        return super()._output_child_to_const(node, frame, finalize)
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write ``a ~ b`` as a call that is charged."""
+        function = "markup_concat" if frame.eval_ctx.autoescape else "text_concat"
+        self.write(f"environment.{function}((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+
+class SandboxEnvironment(ImmutableSandboxedEnvironment):
+    """The environment of an engine."""
+
+    code_generator_class = _Compiler
+    intercepted_binops = frozenset(OPERATORS)
+
+    def __init__(self, *, autoescape: bool, load: Callable[[str], Template]) -> None:
+        """Take away what is not needed, and put limits on the rest.
+
+        Args:
+            autoescape: Whether what is written is escaped for HTML.
+            load: Compiles the template of a name during a rendering, for includes and parents.
+        """
+        super().__init__(
+            autoescape=autoescape, undefined=DataUndefined, optimized=False, cache_size=0, keep_trailing_newline=True
+        )
+        self._load_by_name = load
+        for unwanted in ("lipsum", "cycler", "joiner"):
+            del self.globals[unwanted]
+        self.globals["range"] = limited_range
+        self.binop_table.update(OPERATORS)
+        self.filters = {name: limited(function) for name, function in (HTML_FILTERS if autoescape else FILTERS).items()}
+        self.filters[_STEPS] = _charge_loop
+        self.finalize = _finalize_html if autoescape else _finalize
+
+    # --- compiling ----------------------------------------------------------------------------------------------
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, _STEPS, [], [], None, None, lineno=loop.iter.lineno)
+            loop.iter.environment = self
+        for switch in tree.find_all((nodes.EvalContextModifier, nodes.ScopedEvalContextModifier)):
+            raise TemplateSyntaxError("escaping cannot be switched", switch.lineno, name, filename)
+        return tree
+
+    def parse_source(self, source: str, name: str) -> nodes.Template:
+        """Parse `source` as it is, without what the engine adds, for analysis."""
+        return super()._parse(source, name, None)
+
+    def _load_template(self, name: str | None, globals: MutableMapping[str, Any] | None) -> Template:  # noqa: A002, ARG002
+        return self._load_by_name(str(name))
+
+    # --- access -------------------------------------------------------------------------------------------------
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return a field of plain data, or one of the few methods of its type; never an attribute of an object."""
+        kind = type(obj)
+        if kind is dict:
+            try:
+                return obj[attribute]
+            except KeyError:
+                pass
+        allowed = _ALLOWED.get(kind)
+        if allowed is not None and attribute in allowed:
+            return getattr(obj, attribute)
+        if kind is str and attribute in METHODS:
+            return partial(METHODS[attribute], obj)
+        if kind in LEAF_TYPES or kind in _CONTAINERS:
+            return self._refused(obj, attribute)
+        if isinstance(obj, str):  # markup, which the engine itself has made
+            return self.getattr(str(obj), attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return an item of plain data; an attribute by subscript is the same as by name."""
+        if type(obj) in _CONTAINERS or isinstance(obj, str):
+            try:
+                return obj[argument]
+            except (TypeError, LookupError):
+                return self.undefined(obj=obj, name=argument)
+        if type(obj) in LEAF_TYPES or type(obj) in DATE_TYPES:
+            return self._refused(obj, argument)
+        return super().getitem(obj, argument)
+
+    def _refused(self, obj: Any, attribute: Any) -> Undefined:
+        if isinstance(attribute, str) and attribute.startswith("_"):
+            return self.unsafe_undefined(obj, attribute)
+        return self.undefined(obj=obj, name=attribute)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805, D102, PYI063 - Jinja's names, which leave all others to templates
+        rendering = current.get()
+        rendering.charge(_MACRO_STEPS if isinstance(__obj, Macro) else 1)
+        if isinstance(__obj, LoopContext) and args:  # the next level of a recursive loop
+            args = (_charge_loop(args[0]), *args[1:])
+        found = super().call(__context, __obj, *args, **kwargs)
+        if type(found) is list:
+            rendering.charge(len(found))
+        return found
+
+    # --- what is made -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def concat(pieces: Iterable[str]) -> str:
+        """Join captured text."""
+        rendering = current.get()
+        kept = []
+        for piece in pieces:
+            rendering.capture(len(piece))
+            kept.append(piece)
+        return "".join(kept)
+
+    @staticmethod
+    def text_concat(parts: tuple[Any, ...]) -> str:
+        """Join the operands of ``~``."""
+        current.get().check_size(sum(len(part) for part in parts if isinstance(part, Sized)), "joining by ~")
+        return str_join(parts)
+
+    @staticmethod
+    def markup_concat(parts: tuple[Any, ...]) -> str:
+        """Join the operands of ``~`` where HTML is escaped."""
+        current.get().check_size(sum(len(part) for part in parts if isinstance(part, Sized)), "joining by ~")
+        return markup_join(parts)
+
+    def handle_exception(self, source: str | None = None) -> NoReturn:  # noqa: ARG002 - Jinja passes it
+        """Raise what is being handled, without Jinja's rewriting of tracebacks: the engine tells where it was."""
+        raise  # noqa: PLE0704 - called while an exception is handled
+
+
+def _finalize(value: Any) -> Any:
+    """Let through what can be written: data, not a method, an iterator or another object with an address."""
+    kind = type(value)
+    if kind is str:
+        return value
+    if value is None:
+        return ""
+    if kind in LEAF_TYPES or kind in _CONTAINERS or isinstance(value, str | Undefined):
+        return value
+    raise TypeError("not data")
+
+
+def _finalize_html(value: Any) -> Any:
+    """Charge what is about to be escaped, which makes a text anew each time."""
+    if isinstance(value, str):
+        current.get().write(len(value))
+        return value
+    return _finalize(value)
+
+
+def _charge_loop(iterable: Any) -> Any:
+    """Charge the iterations of a loop: at once where their number is known, else one by one."""
+    if isinstance(iterable, Undefined):
+        return iterable
+    if isinstance(iterable, Sized):
+        current.get().charge(len(iterable))
+        return iterable
+    return _counted(iterable)
+
+
+def _counted(iterable: Iterable[Any]) -> Iterator[Any]:
+    rendering = current.get()
+    for item in iterable:
+        rendering.charge(1)
+        yield item
