@@ -54,7 +54,8 @@ def _run_in_own_environment(name: str, area: Area, options: argparse.Namespace) 
     """Peers may need what we exclude, or each other's opposite: each area that has any gets its own environment."""
     folder = ROOT / f".venv-bench-{name}"
     python = folder / "bin" / "python"
-    wanted = "\n".join([*area.requires, *area.extras, (ROOT / "constraints-bench.txt").read_text(encoding="utf-8")])
+    pinned = [(ROOT / name).read_text(encoding="utf-8") for name in ("constraints-bench.txt", "pyproject.toml")]
+    wanted = "\n".join([*area.requires, *area.extras, *pinned])
     stamp = folder / ".installed"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         print(f"Setting up {folder.name} …", flush=True)

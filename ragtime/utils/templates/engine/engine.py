@@ -188,7 +188,7 @@ class TemplateEngine:
         environment = self.environment
         with _syntax_errors(source):
             code = environment.compile(source.text, source.name, f"<template {source.name!r}>")
-            return Template.from_code(environment, code, environment.make_globals(None))
+            return Template.from_code(environment, code, environment.globals)
 
     def parse(self, source: Source) -> nodes.Template:
         """Return the syntax tree of a template, for analysis.

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Undefined
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.utils import htmlsafe_json_dumps, pass_eval_context
 
 from ragtime.errors import RenderLimitError
 from ragtime.utils.templates.engine.limits import current
-from ragtime.utils.templates.engine.operators import check_format
+from ragtime.utils.templates.engine.operators import ITEM, check_format
 
 if TYPE_CHECKING:
     from jinja2.nodes import EvalContext
@@ -30,44 +29,38 @@ _MAX_WIDTH = 1000
 _MAX_DIGITS = 100
 _MAX_SCANNED = 100_000  # characters that a filter with a slow scan takes
 _DROPPED = {"attr", "pprint", "random"}
-_OF_COLLECTIONS = set(
-    "batch dictsort groupby items join list map max min reject rejectattr reverse select selectattr slice sort sum "
-    "unique".split()
-)
 
 
 def limited(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a filter of the application so that it is charged like one of ours.
+    """Wrap a filter so that the rendering is charged for it.
 
     Args:
         function: The filter.
 
     Returns:
-        The filter, charged for the items it is given and those it returns, and held to the size of one operation.
+        The filter, charged for the items of a collection that it is given, and for the items or characters that it
+        returns.
     """
     place = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         rendering = current.get()
-        rendering.charge(1)
-        before = _size(args[place])
-        found = charged(function(*args, **kwargs))
-        if isinstance(found, str) and len(found) > before * 10:
-            rendering.check_size(len(found), "a filter")
-        return found
+        given = args[place]
+        items = len(given) if isinstance(given, list | dict | range) else 0
+        rendering.charge(1 + items)
+        return charged(function(*args, **kwargs))
 
     return run
 
 
-def _size(value: Any) -> int:
-    return len(value) if isinstance(value, Sized) and not isinstance(value, Undefined) else 0
-
-
 def charged(found: Any) -> Any:
-    """Charge the items of a result: at once where their number is known, else one by one."""
-    if type(found) is list:
+    """Charge a result: its characters or items at once where their number is known, else item by item."""
+    if isinstance(found, str):
+        current.get().make(len(found))
+    elif type(found) is list:
         current.get().charge(len(found))
+        current.get().make(len(found) * ITEM)
     elif type(found) is GeneratorType:
         return _counted(found)
     return found
@@ -80,18 +73,6 @@ def _counted(items: Iterator[Any]) -> Iterator[Any]:
         yield item
 
 
-def _of_collection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Charge a filter of Jinja's for the items that it goes through and those that it returns."""
-    place = 1 if hasattr(function, "jinja_pass_arg") else 0
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        current.get().charge(_size(args[place]))
-        return charged(function(*args, **kwargs))
-
-    return run
-
-
 def limited_range(*bounds: int) -> range:
     """Return a range that can be gone through within the limits."""
     numbers = range(*bounds)
@@ -102,14 +83,12 @@ def limited_range(*bounds: int) -> range:
 
 
 def _check_width(width: Any, most: int = _MAX_WIDTH) -> None:
-    if isinstance(width, str):
-        current.get().check_size(len(width))
-    elif isinstance(width, int | float) and abs(width) > most:
+    if isinstance(width, int | float) and abs(width) > most:
         raise RenderLimitError(f"a width, depth or number of digits above {most:,}")
 
 
 def _check_scan(text: Any) -> None:
-    if _size(text) > _MAX_SCANNED:
+    if isinstance(text, Sized) and len(text) > _MAX_SCANNED:
         raise RenderLimitError(f"a text of more than {_MAX_SCANNED:,} characters in a filter that scans slowly")
 
 
@@ -120,12 +99,12 @@ def _center(value: Any, width: int = 80) -> str:
 
 def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:  # noqa: FBT001, FBT002 - Jinja's
     _check_width(width)
-    current.get().check_size(s.count("\n") * (len(width) if isinstance(width, str) else width), "indent")
+    current.get().amplify(s.count("\n") * (len(width) if isinstance(width, str) else width), "indent")
     return str(JINJA_FILTERS["indent"](s, width, first, blank))
 
 
 def _format(value: Any, *args: Any, **kwargs: Any) -> str:
-    check_format(str(value))
+    check_format(str(value), (*args, *kwargs.values()))
     return str(JINJA_FILTERS["format"](value, *args, **kwargs))
 
 
@@ -138,21 +117,27 @@ def _replace(eval_ctx: EvalContext, s: str, old: str, new: str, count: int | Non
 def _check_replacement(text: Any, old: Any, new: Any, count: int | None) -> None:
     text, old, new = str(text), str(old), str(new)
     times = text.count(old) if count is None or count < 0 else min(count, text.count(old))
-    current.get().check_size(times * max(0, len(new) - len(old)), "replace")
+    current.get().amplify(times * max(0, len(new) - len(old)), "replace")
 
 
 @pass_eval_context
 def _join(eval_ctx: EvalContext, value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
     items = list(value)
-    rendering = current.get()
-    rendering.charge(len(items))
-    rendering.check_size(len(str(d)) * len(items), "join")
+    _check_join(items, str(d))
     return JINJA_FILTERS["join"](eval_ctx, items, d, attribute)  # type: ignore[no-any-return]
+
+
+def _check_join(items: list[Any], separator: str) -> None:
+    """Look at what joining makes beyond the texts that are there: separators, and texts that stand there again."""
+    current.get().charge(len(items))
+    texts = [item for item in items if isinstance(item, str)]
+    again = sum(map(len, texts)) - sum(len(text) for text in {id(text): text for text in texts}.values())
+    current.get().amplify(again + len(separator) * len(items), "join")
 
 
 def _batch(value: Iterable[Any], linecount: int, fill_with: Any = None) -> Iterator[list[Any]]:
     if fill_with is not None:
-        current.get().check_size(linecount, "batch")
+        current.get().amplify(linecount, "batch")
     return JINJA_FILTERS["batch"](value, linecount, fill_with)  # type: ignore[no-any-return]
 
 
@@ -168,8 +153,8 @@ def _round(value: float, precision: int = 0, method: str = "common") -> float:
 
 def _wordwrap(*args: Any, **kwargs: Any) -> str:
     _check_scan(args[1])
-    for option in (*args[2:], *kwargs.values()):
-        _check_width(option, _MAX_SCANNED)
+    longest = max((len(option) for option in (*args[2:], *kwargs.values()) if isinstance(option, str)), default=0)
+    current.get().amplify(len(str(args[1])) * longest, "wordwrap")
     return str(JINJA_FILTERS["wordwrap"](*args, **kwargs))
 
 
@@ -213,13 +198,13 @@ _CAPPED: dict[str, Callable[..., Any]] = {
     "wordwrap": _wordwrap,
 }
 HTML_FILTERS: dict[str, Callable[..., Any]] = {
-    name: _of_collection(function) if name in _OF_COLLECTIONS else function
+    name: limited(function)
     for name, function in {**JINJA_FILTERS, **_CAPPED, "tojson": _to_script_json}.items()
     if name not in _DROPPED
 }
 """The filters of pages: ``tojson`` writes what may stand in a script."""
 
-FILTERS: dict[str, Callable[..., Any]] = {**HTML_FILTERS, "tojson": _to_json}
+FILTERS: dict[str, Callable[..., Any]] = {**HTML_FILTERS, "tojson": limited(_to_json)}
 """The filters of prompts: ``tojson`` writes JSON as people write it."""
 
 
@@ -230,8 +215,7 @@ def _method_replace(text: str, old: str, new: str, count: int = -1) -> str:
 
 def _method_join(text: str, items: Iterable[str]) -> str:
     parts = list(items)
-    current.get().charge(len(parts))
-    current.get().check_size(len(text) * len(parts), "join")
+    _check_join(parts, text)
     return text.join(parts)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["RenderLimits", "Rendering", "current"]
 
 _INTERMEDIATE = 1_000_000  # characters or items that a single operation may make
+_MADE = 4  # times the longest result: what may be made on the way to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class RenderLimits:
     """Limits of one rendering.
 
     Attributes:
-        max_output_characters: Longest result, in characters; what is captured on the way counts once more, apart.
+        max_output_characters: Longest result, in characters; what is made on the way to it may be four times that.
         max_steps: Most loop iterations, calls and items that filters go through.
         timeout_seconds: Longest time, in seconds; looked at between steps.
         max_intermediate: Most characters or items that one operation, such as a repetition, may make.
@@ -53,19 +54,17 @@ class Rendering:
         limits: What it may use.
         lookup: Finds the source of another template by name, for includes and parents.
         steps: Steps left.
-        written: Characters left for values that are escaped.
-        captured: Characters left for macros, blocks and other text that is captured before it is written.
+        room: Characters left that may be made on the way: captured, joined, escaped, or returned by filters.
     """
 
-    __slots__ = ("captured", "deadline", "limits", "lookup", "steps", "written")
+    __slots__ = ("deadline", "limits", "lookup", "room", "steps")
 
     def __init__(self, limits: RenderLimits, lookup: Callable[[str], Source]) -> None:
         """Start with everything left."""
         self.limits = limits
         self.lookup = lookup
         self.steps = limits.max_steps
-        self.captured = limits.max_output_characters
-        self.written = limits.max_output_characters
+        self.room = _MADE * limits.max_output_characters
         self.deadline = time.monotonic() + limits.timeout_seconds
 
     def charge(self, steps: int) -> None:
@@ -87,23 +86,17 @@ class Rendering:
         if time.monotonic() > self.deadline:
             raise RenderLimitError(f"longer than {self.limits.timeout_seconds:g} s (templates.timeout_seconds)")
 
-    def capture(self, characters: int) -> None:
-        """Take characters off what may be captured."""
-        self.captured -= characters
-        if self.captured < 0:
+    def make(self, characters: int) -> None:
+        """Take characters off what may be made on the way, so that nothing can be hoarded."""
+        self.room -= characters
+        if self.room < 0:
             raise self.too_long()
 
-    def write(self, characters: int) -> None:
-        """Take characters off what may be escaped."""
-        self.written -= characters
-        if self.written < 0:
-            raise self.too_long()
-
-    def check_size(self, size: float, what: str = "one operation") -> None:
-        """Raise when one operation is about to make more characters or items than allowed.
+    def amplify(self, size: float, what: str) -> None:
+        """Raise when one operation is about to make much of little.
 
         Args:
-            size: How many it would make.
+            size: Characters or items that it makes beyond what it is given.
             what: The operation, for the error's text.
 
         Raises:
@@ -111,6 +104,7 @@ class Rendering:
         """
         if size > self.limits.max_intermediate:
             raise RenderLimitError(f"{what} makes more than {self.limits.max_intermediate:,} characters or items")
+        self.make(int(size))
 
     def too_long(self) -> RenderLimitError:
         """Build the error of a result that is too long."""

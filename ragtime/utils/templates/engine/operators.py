@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 from ragtime.errors import RenderLimitError
 from ragtime.utils.templates.engine.limits import current
 
-__all__ = ["OPERATORS", "check_format"]
+__all__ = ["ITEM", "OPERATORS", "check_format"]
+
+ITEM = 8
+"""What an item of a list counts, in characters."""
 
 _MAX_BITS = 4096  # of an integer that is made by multiplying or raising
 _MAX_WIDTH = 1000
@@ -18,7 +21,8 @@ _MARK = re.compile(r"%(?:\([^)]*\))?[-+ #0]*(?P<width>\*|\d*)(?:\.(?P<precision>
 
 def _add(left: Any, right: Any) -> Any:
     if isinstance(left, Sized) and isinstance(right, Sized):
-        current.get().check_size(len(left) + len(right), "adding by +")
+        size = len(left) + len(right)
+        current.get().make(size if isinstance(left, str) else size * ITEM)
     return left + right
 
 
@@ -27,7 +31,8 @@ def _multiply(left: Any, right: Any) -> Any:
         left, right = right, left
     if type(right) is int:
         if isinstance(left, Sized):
-            current.get().check_size(len(left) * max(right, 0), "repeating by *")
+            size = len(left) * max(right, 0)
+            current.get().amplify(size if isinstance(left, str) else size * ITEM, "repeating by *")
         elif type(left) is int:
             _check_bits(left.bit_length() + right.bit_length())
     return left * right
@@ -41,7 +46,8 @@ def _raise_to(left: Any, right: Any) -> Any:
 
 def _modulo(left: Any, right: Any) -> Any:
     if isinstance(left, str):
-        check_format(left)
+        values = right.values() if isinstance(right, dict) else right if isinstance(right, tuple) else (right,)
+        check_format(left, values)
     return left % right
 
 
@@ -50,19 +56,25 @@ def _check_bits(bits: int) -> None:
         raise RenderLimitError(f"a number of more than {_MAX_BITS:,} bits")
 
 
-def check_format(text: str) -> None:
-    """Refuse widths in a ``%`` format that would make much text.
+def check_format(text: str, values: Iterable[Any]) -> None:
+    """Refuse a ``%`` format that would make much text of little.
 
     Args:
         text: The format.
+        values: What it is filled with.
 
     Raises:
-        RenderLimitError: A width or precision is above 1,000, or taken from the values.
+        RenderLimitError: A width or precision is above 1,000, or taken from the values; or a long value stands in it
+            many times.
     """
+    marks = 0
     for found in _MARK.finditer(text):
+        marks += 1
         for number in (found["width"], found["precision"]):
             if number and (number == "*" or len(number) > len(str(_MAX_WIDTH)) or int(number) > _MAX_WIDTH):
                 raise RenderLimitError(f"a format wider than {_MAX_WIDTH:,} characters")
+    longest = max((len(value) for value in values if isinstance(value, Sized)), default=0)
+    current.get().amplify(max(0, marks - 1) * longest, "a format")
 
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": _add, "*": _multiply, "**": _raise_to, "%": _modulo}

@@ -20,8 +20,8 @@ from jinja2.runtime import Context, LoopContext, Macro, StrictUndefined, markup_
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from ragtime.utils.templates.engine.filters import FILTERS, HTML_FILTERS, METHODS, limited, limited_range
-from ragtime.utils.templates.engine.limits import current
+from ragtime.utils.templates.engine.filters import FILTERS, HTML_FILTERS, METHODS, charged, limited_range
+from ragtime.utils.templates.engine.limits import Rendering, current
 from ragtime.utils.templates.engine.operators import OPERATORS
 from ragtime.utils.templates.engine.plain import DATE_TYPES, LEAF_TYPES
 
@@ -29,12 +29,14 @@ __all__ = ["SandboxEnvironment"]
 
 _STEPS = " steps"  # the name of a filter that no template can write
 _MACRO_STEPS = 10  # what calling a macro costs, in iterations of a loop
+_TIMED_FROM = 100  # iterations of a loop that looks at the clock
 _CONTAINERS = frozenset({list, tuple, dict})
 _TEXT_METHODS = frozenset(
     "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal isdigit isidentifier islower "
     "isnumeric isprintable isspace istitle isupper lower lstrip partition removeprefix removesuffix rfind rindex "
     "rpartition rsplit rstrip split splitlines startswith strip swapcase title upper".split()
 )
+_LOOP = frozenset("depth depth0 first index index0 last length previtem revindex revindex0".split())
 _CLOCK = frozenset("hour minute second microsecond isoformat".split())
 _CALENDAR = frozenset("year month day weekday isoweekday isoformat".split())
 _ALLOWED: dict[type, frozenset[str]] = {
@@ -81,6 +83,22 @@ class _Compiler(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write a slice as a call that is charged; Jinja itself writes it as Python's own."""
+        if not isinstance(node.arg, nodes.Slice):
+            super().visit_Getitem(node, frame)
+            return
+        self.write("environment.getitem(")
+        self.visit(node.node, frame)
+        self.write(", slice(")
+        for bound in (node.arg.start, node.arg.stop, node.arg.step):
+            if bound is None:
+                self.write("None")
+            else:
+                self.visit(bound, frame)
+            self.write(", ")
+        self.write("))")
+
 
 class SandboxEnvironment(ImmutableSandboxedEnvironment):
     """The environment of an engine."""
@@ -103,7 +121,7 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             del self.globals[unwanted]
         self.globals["range"] = limited_range
         self.binop_table.update(OPERATORS)
-        self.filters = {name: limited(function) for name, function in (HTML_FILTERS if autoescape else FILTERS).items()}
+        self.filters = dict(HTML_FILTERS if autoescape else FILTERS)
         self.filters[_STEPS] = _charge_loop
         self.finalize = _finalize_html if autoescape else _finalize
 
@@ -142,6 +160,8 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             return partial(METHODS[attribute], obj)
         if kind in LEAF_TYPES or kind in _CONTAINERS:
             return self._refused(obj, attribute)
+        if kind is LoopContext and attribute in _LOOP:
+            return getattr(obj, attribute)
         if isinstance(obj, str):  # markup, which the engine itself has made
             return self.getattr(str(obj), attribute)
         return super().getattr(obj, attribute)
@@ -150,9 +170,10 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         """Return an item of plain data; an attribute by subscript is the same as by name."""
         if type(obj) in _CONTAINERS or isinstance(obj, str):
             try:
-                return obj[argument]
+                found = obj[argument]
             except (TypeError, LookupError):
                 return self.undefined(obj=obj, name=argument)
+            return charged(found) if type(argument) is slice else found
         if type(obj) in LEAF_TYPES or type(obj) in DATE_TYPES:
             return self._refused(obj, argument)
         return super().getitem(obj, argument)
@@ -168,9 +189,7 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(__obj, LoopContext) and args:  # the next level of a recursive loop
             args = (_charge_loop(args[0]), *args[1:])
         found = super().call(__context, __obj, *args, **kwargs)
-        if type(found) is list:
-            rendering.charge(len(found))
-        return found
+        return charged(found)
 
     # --- what is made -------------------------------------------------------------------------------------------
 
@@ -180,20 +199,20 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         rendering = current.get()
         kept = []
         for piece in pieces:
-            rendering.capture(len(piece))
+            rendering.make(len(piece))
             kept.append(piece)
         return "".join(kept)
 
     @staticmethod
     def text_concat(parts: tuple[Any, ...]) -> str:
         """Join the operands of ``~``."""
-        current.get().check_size(sum(len(part) for part in parts if isinstance(part, Sized)), "joining by ~")
+        current.get().make(sum(len(part) for part in parts if isinstance(part, Sized)))
         return str_join(parts)
 
     @staticmethod
     def markup_concat(parts: tuple[Any, ...]) -> str:
         """Join the operands of ``~`` where HTML is escaped."""
-        current.get().check_size(sum(len(part) for part in parts if isinstance(part, Sized)), "joining by ~")
+        current.get().make(sum(len(part) for part in parts if isinstance(part, Sized)))
         return markup_join(parts)
 
     def handle_exception(self, source: str | None = None) -> NoReturn:  # noqa: ARG002 - Jinja passes it
@@ -216,7 +235,7 @@ def _finalize(value: Any) -> Any:
 def _finalize_html(value: Any) -> Any:
     """Charge what is about to be escaped, which makes a text anew each time."""
     if isinstance(value, str):
-        current.get().write(len(value))
+        current.get().make(len(value))
         return value
     return _finalize(value)
 
@@ -225,10 +244,11 @@ def _charge_loop(iterable: Any) -> Any:
     """Charge the iterations of a loop: at once where their number is known, else one by one."""
     if isinstance(iterable, Undefined):
         return iterable
-    if isinstance(iterable, Sized):
-        current.get().charge(len(iterable))
-        return iterable
-    return _counted(iterable)
+    if not isinstance(iterable, Sized):
+        return _counted(iterable)
+    rendering = current.get()
+    rendering.charge(len(iterable))
+    return iterable if len(iterable) < _TIMED_FROM else _Timed(iterable, rendering)
 
 
 def _counted(iterable: Iterable[Any]) -> Iterator[Any]:
@@ -236,3 +256,18 @@ def _counted(iterable: Iterable[Any]) -> Iterator[Any]:
     for item in iterable:
         rendering.charge(1)
         yield item
+
+
+class _Timed:
+    """A long collection that looks at the clock while a loop goes through it: an iteration may be slow."""
+
+    def __init__(self, items: Any, rendering: Rendering) -> None:
+        self._items, self._rendering = items, rendering
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items:
+            self._rendering.check_time()
+            yield item

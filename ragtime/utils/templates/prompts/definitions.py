@@ -151,11 +151,6 @@ class PromptVariable(Record):
             return {**data, "required": False}
         return data
 
-    @property
-    def has_default(self) -> bool:
-        """Whether a default was declared, be it ``None``."""
-        return "default" in self.model_fields_set
-
 
 class RoleEntry(Record):
     """A message of a chat prompt.

@@ -36,7 +36,7 @@ __all__ = ["PromptExplanation", "PromptManager"]
 _log = get_logger(__name__)
 _PACKAGED = Layer("packaged", Path(__file__).parent / "packaged")
 _STRONGEST_FIRST = ("added", "explicit", "user", "packaged")
-_MOST_BOUND = 4096  # prompts bound to version, locale and variant that a snapshot keeps
+_MOST_ASKED = 4096  # ways to ask for a prompt that are remembered, or warned of
 
 
 @functools.cache
@@ -73,12 +73,16 @@ class PromptExplanation:
         return "\n  ".join([*lines, f"fallback: {self.fallback}"] if self.fallback else lines)
 
 
+_Asked = tuple[str, str | None, str | None, str | None]  # name, version, locale, variant
+
+
 class _State:
     """A snapshot and the prompts bound to it; replaced as a whole, so that readers need no lock."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.bound: dict[tuple[str, str | None, str | None, str | None], Prompt] = {}
+        self.bound: dict[_Asked, Prompt] = {}  # by what was asked for
+        self.prompts: dict[tuple[object, ...], Prompt] = {}  # by what that stands for
 
 
 class PromptManager:
@@ -198,7 +202,7 @@ class PromptManager:
         found = state.bound.get(key) if subject is None else None
         return found or self._bind(state, key, subject)
 
-    def _bind(self, state: _State, key: tuple[str, str | None, str | None, str | None], subject: str | None) -> Prompt:
+    def _bind(self, state: _State, key: _Asked, subject: str | None) -> Prompt:
         name, version, locale, variant = key
         resolution = self._resolve(state.snapshot, name, version, locale)
         if subject is not None:
@@ -210,8 +214,11 @@ class PromptManager:
                 return state.bound[key]
         if resolution.fallback is not None:
             self._warn_once(f"{name}: {resolution.fallback}", name, resolution.fallback)
-        prompt = self._prompt(resolution.entry, state.snapshot, variant)
-        if len(state.bound) < _MOST_BOUND:
+        entry = resolution.entry
+        place = (entry.layer, entry.key, variant)
+        prompt = state.prompts.get(place) or self._prompt(entry, state.snapshot, variant)
+        state.prompts[place] = prompt
+        if len(state.bound) < _MOST_ASKED:  # locales may come from outside, so there is no end of them
             state.bound[key] = prompt
         return prompt
 
@@ -230,7 +237,7 @@ class PromptManager:
         return Prompt(entry.definition, engine=self._engine, variant=variant, file=file, find=find)
 
     def _warn_once(self, key: str, name: str, reason: str) -> None:
-        if key not in self._told:
+        if key not in self._told and len(self._told) < _MOST_ASKED:
             self._told.add(key)
             _log.warning("Another prompt is taken than was asked for", prompt=name, reason=reason)
 
