@@ -13,6 +13,8 @@
     │   ├── BackendTimeoutError    a time limit has passed; also a TimeoutError
     │   └── BackendCancelledError  the caller's own signal stopped the work
     ├── StorageError           files, databases and indexes
+    │   ├── ConversationNotFoundError  the user has no such conversation; also a KeyError
+    │   └── ConversationExistsError    the user has one of this id already; also a ValueError
     ├── GenerationError        training data
     └── FineTuningError        training runs, evaluation and promotion
 
@@ -31,6 +33,8 @@ __all__ = [
     "BackendError",
     "BackendTimeoutError",
     "ConfigurationError",
+    "ConversationExistsError",
+    "ConversationNotFoundError",
     "FineTuningError",
     "GenerationError",
     "InvalidArgumentError",
@@ -194,6 +198,17 @@ class BackendCancelledError(BackendError):
 
 class StorageError(RagtimeError):
     """A file, database or index cannot be read or written."""
+
+
+class ConversationNotFoundError(StorageError, KeyError):
+    """The user has no conversation of this id."""
+
+    def __str__(self) -> str:  # a KeyError shows its message in quotes
+        return str(self.args[0]) if self.args else ""
+
+
+class ConversationExistsError(StorageError, ValueError):
+    """The user has a conversation of this id already."""
 
 
 class GenerationError(RagtimeError):

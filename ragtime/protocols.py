@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import numpy as np
     import numpy.typing as npt
 
+    from ragtime.records.conversation import ConversationHead, Feedback, LexicalScope, StoredTurn
+
 __all__ = [
     "AsyncTextGenerator",
     "CancelSignal",
+    "ConversationStore",
     "Message",
     "TextEncoder",
     "TextGenerator",
@@ -176,4 +180,183 @@ class TokenCounter(Protocol):
 
     def count(self, text: str) -> int:
         """Return the number of tokens of `text`, without special tokens; 0 for the empty text."""
+        ...
+
+
+@runtime_checkable
+class ConversationStore(Protocol):
+    """Where conversations rest.
+
+    Every call names the user; nothing of another user is ever read, counted or changed. What a call has returned from
+    is kept, as durably as the store was told to be. All methods may be called from many threads, and those of a store
+    on disk from many processes.
+    """
+
+    def create(self, head: ConversationHead, turns: Sequence[StoredTurn] = ()) -> None:
+        """Store a new conversation with its turns, all or nothing.
+
+        Args:
+            head: What is known of it; its `tip` is the last of `turns` when it names none.
+            turns: Its turns, each after its parent.
+
+        Raises:
+            ConversationExistsError: The user has one with this id.
+            InvalidArgumentError: A turn names a parent that is not there, or an id that is taken.
+            StorageError: It cannot be written.
+        """
+        ...
+
+    def head(self, user_id: str | None, conversation_id: str) -> ConversationHead | None:
+        """Return what is known of a conversation, with the tip of its active branch; ``None`` when there is none."""
+        ...
+
+    def turns(self, user_id: str | None, conversation_id: str) -> Iterator[StoredTurn]:
+        """Read all turns of a conversation, of every branch, in the order in which they were stored.
+
+        Those that it shares with the conversation it was forked from come first.
+
+        Args:
+            user_id: Whose it is.
+            conversation_id: The conversation; one that is not there has no turns.
+
+        Returns:
+            The turns, one by one, with the feedback on them.
+        """
+        ...
+
+    def append(self, user_id: str | None, conversation_id: str, turns: Sequence[StoredTurn]) -> None:
+        """Add turns to a conversation, all or nothing; the last becomes the tip.
+
+        A turn that is there already, the same in every field, is passed over, so that a call may be repeated.
+
+        Args:
+            user_id: Whose it is.
+            conversation_id: The conversation.
+            turns: The turns, each after its parent.
+
+        Raises:
+            ConversationNotFoundError: The user has none with this id.
+            InvalidArgumentError: A turn names a parent that is not there, or the id of a different turn.
+            StorageError: They cannot be written.
+        """
+        ...
+
+    def update(
+        self,
+        user_id: str | None,
+        conversation_id: str,
+        *,
+        tip: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        """Change what is known of a conversation.
+
+        Args:
+            user_id: Whose it is.
+            conversation_id: The conversation.
+            tip: The last turn of the branch that is active from now on; ``None`` leaves it.
+            metadata: The whole new metadata; ``None`` leaves it.
+
+        Raises:
+            ConversationNotFoundError: The user has none with this id.
+            InvalidArgumentError: The tip is no turn of it.
+        """
+        ...
+
+    def add_feedback(self, user_id: str | None, conversation_id: str, turn_id: str, feedback: Feedback) -> None:
+        """Add feedback to a turn; one with the same id is replaced.
+
+        Args:
+            user_id: Whose the conversation is.
+            conversation_id: The conversation.
+            turn_id: The turn.
+            feedback: The feedback.
+
+        Raises:
+            ConversationNotFoundError: The user has none with this id.
+            InvalidArgumentError: It has no such turn.
+        """
+        ...
+
+    def conversations(
+        self,
+        user_id: str | None,
+        *,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[ConversationHead]:
+        """List the conversations of a user, the newest first, then by id.
+
+        Args:
+            user_id: Whose they are.
+            where: Only those whose metadata has these values; ``None`` means all.
+            since: Only those that began then or later; ``None`` means all.
+            until: Only those that began before; ``None`` means all.
+            limit: Most to return; ``None`` means all.
+            after: Only those that come after the one with this id in this order; ``None`` means from the first.
+
+        Returns:
+            What is known of each.
+        """
+        ...
+
+    def users(self) -> list[str | None]:
+        """Return the users who have conversations, sorted, ``None`` first; for administration."""
+        ...
+
+    def lexical_scope(
+        self, user_id: str | None, stems: Sequence[str], *, conversation_id: str | None = None
+    ) -> LexicalScope:
+        """Find every turn that holds one of some stems.
+
+        Args:
+            user_id: Whose turns are searched.
+            stems: The stems, as ``ragtime.utils.stems.stems_of`` makes them.
+            conversation_id: Only the turns stored in this conversation; ``None`` means all of the user.
+
+        Returns:
+            The matches, and the statistics of just this scope.
+        """
+        ...
+
+    def changes(self, user_id: str | None, *, after: int = 0) -> Iterator[tuple[int, str, StoredTurn]]:
+        """Read the turns of a user that were stored since, so that indexes can catch up.
+
+        Args:
+            user_id: Whose turns.
+            after: The number of the last turn known.
+
+        Returns:
+            One by one: the turn's number, larger than that of any turn stored before it, its conversation, the turn.
+        """
+        ...
+
+    def forget(
+        self, user_id: str | None, *, conversation_id: str | None = None, turn_id: str | None = None
+    ) -> list[tuple[str, StoredTurn]]:
+        """Remove turns for good: no file of the store holds anything of them afterwards.
+
+        Turns that follow a removed one are joined to the one before it. A conversation that is removed goes with its
+        metadata; those forked from it keep the turns that they share with it.
+
+        Args:
+            user_id: Whose turns; all of them when neither of the others is given.
+            conversation_id: A conversation; ``None`` means all of the user's.
+            turn_id: A single turn of it; ``None`` means all.
+
+        Returns:
+            The conversation and the turn, for each that was removed.
+
+        Raises:
+            ConversationNotFoundError: The user has no such conversation.
+            InvalidArgumentError: It has no such turn, or a turn is given without its conversation.
+            StorageError: They cannot be removed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files; further calls fail."""
         ...

@@ -90,7 +90,10 @@ class Rendering:
         """Take characters off what may be made on the way, so that nothing can be hoarded."""
         self.room -= characters
         if self.room < 0:
-            raise self.too_long()
+            most = _MADE * self.limits.max_output_characters
+            raise RenderLimitError(
+                f"more than {most:,} characters made on the way, {_MADE} times templates.max_output_characters"
+            )
 
     def amplify(self, size: float, what: str) -> None:
         """Raise when one operation is about to make much of little.
