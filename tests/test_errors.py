@@ -22,7 +22,7 @@ from ragtime.errors import (
 
 def test_all_errors_have_one_base() -> None:
     own = [value for name, value in vars(errors).items() if name.endswith("Error") and name in errors.__all__]
-    assert len(own) == 11
+    assert len(own) == 17
     assert all(issubclass(error, RagtimeError) for error in own)
 
 

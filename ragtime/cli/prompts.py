@@ -179,9 +179,16 @@ def _variable(text: str) -> tuple[str, Any]:
     if name.endswith(":"):
         try:
             return name[:-1], json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidArgumentError(f"--var {name}=… is no JSON") from None
-    return name, sys.stdin.read() if value == "-" else value
+    return name, _read_text() if value == "-" else value
+
+
+def _read_text() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"Standard input is not UTF-8, from byte {error.start} on") from None
 
 
 def _read_variables(file: Path) -> dict[str, Any]:

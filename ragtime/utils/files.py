@@ -160,8 +160,10 @@ def remove_file(path: str | Path) -> None:
         StorageError: It cannot be removed.
     """
     try:
-        Path(path).unlink(missing_ok=True)
+        Path(path).unlink()
         _sync_folder(Path(path).parent)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise StorageError(f"Cannot remove {str(path)!r}: {error.strerror or error}") from error
 

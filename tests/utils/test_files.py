@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -17,7 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragtime.errors import InvalidArgumentError, StorageError
-from ragtime.utils.files import atomic_writer, read_jsonl, resolve_inside, write_bytes, write_json, write_text
+from ragtime.utils.files import (
+    atomic_writer,
+    parse_json_object,
+    read_jsonl,
+    remove_file,
+    resolve_inside,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 # --- writing --------------------------------------------------------------------------------------------------------
 
@@ -186,6 +196,39 @@ def test_a_full_disk_elsewhere_is_the_blocks_own_error(tmp_path: Path) -> None:
     assert not isinstance(caught.value, StorageError)
 
 
+# --- removing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_removed_and_one_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    remove_file(tmp_path / "a.txt")
+    remove_file(str(tmp_path / "a.txt"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_link_only_the_link_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("x")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real.txt")
+    (tmp_path / "dangling.txt").symlink_to(tmp_path / "nothing")
+    remove_file(tmp_path / "link.txt")
+    remove_file(tmp_path / "dangling.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["real.txt"]
+
+
+def test_what_is_no_file_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "folder", tmp_path / "file" / "below", tmp_path / ("a" * 256)):
+        with pytest.raises(StorageError, match=re.escape(f"Cannot remove {str(place)!r}: ")):
+            remove_file(place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    remove_file(tmp_path / "nowhere" / "a.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- JSON Lines -----------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +280,62 @@ def test_what_is_written_line_by_line_is_read_back(rows: list[dict[str, object]]
     path = Path(f"property-{os.getpid()}.jsonl")
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
     assert [row for _, row in read_jsonl(path)] == rows
+
+
+# --- one JSON object ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"{}", {}),
+        (b' \n{"a": [1, null, {"b": "\xc3\xa4"}]}\n\n', {"a": [1, None, {"b": "ä"}]}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"a": {"a": 1}, "b": {"a": 1}}', {"a": {"a": 1}, "b": {"a": 1}}),
+        (b'{"a": 1e400}', {"a": float("inf")}),
+    ],
+)
+def test_an_object_is_read(data: bytes, value: dict[str, object]) -> None:
+    assert parse_json_object(data) == value
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not JSON, at column 1"),
+        (b'{"a": ', "not JSON, at column 6"),
+        (b'{\n"a": 1\n"b": 2}', "not JSON, at line 3, column 1"),
+        (b'{"a": 1} {"b": 2}', "not JSON, at column 10"),
+        (b"{'a': 1}", "not JSON, at column 2"),
+        (b"[1]", "expected an object, found list"),
+        (b"null", "expected an object, found NoneType"),
+        (b'{"a": 1, "b": 2, "a": 3}', "holds the key 'a' twice"),
+        (b'{"x": [{"a": 1, "a": 1}]}', "holds the key 'a' twice"),
+        (b'{"a": NaN}', "holds NaN, which is no JSON"),
+        (b'{"a": -Infinity}', "holds -Infinity, which is no JSON"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "holds a number that is too long"),
+    ],
+)
+def test_what_is_no_object_is_told_and_not_quoted(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_json_object(data)
+    assert str(caught.value) == message
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_very_long_key_that_stands_twice_is_cut() -> None:
+    key = b'"' + b"k" * 10_000 + b'": 1'
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_json_object(b"{" + key + b", " + key + b"}")
+    assert len(str(caught.value)) < 150
+
+
+@given(st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.booleans()), max_size=4))
+def test_any_object_comes_back(value: dict[str, object]) -> None:
+    assert parse_json_object(json.dumps(value).encode()) == value
 
 
 # --- names that come from data --------------------------------------------------------------------------------------

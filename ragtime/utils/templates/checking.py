@@ -71,6 +71,10 @@ def check_templates(
             report += _check_prompts(PromptManager(path, settings=alone), "explicit")
         if path.is_dir() or path.suffix in {".html", ".htm"}:
             report += _check_pages(path, alone)
+        if path.is_file() and path.suffix not in {".json", ".html", ".htm"}:
+            raise InvalidArgumentError(f"{str(path)!r} is neither a prompt (.json) nor a page (.html)")
+    if given and not report.prompts and not report.pages and not report.findings:
+        raise InvalidArgumentError("There is nothing to check: no prompt (.json) and no page (.html) was found")
     if packaged:
         report += _check_prompts(PromptManager(settings=alone), "packaged")
         pages = HTMLTemplateManager(settings=alone)

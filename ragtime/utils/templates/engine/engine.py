@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,15 +23,15 @@ from ragtime.errors import (
 )
 from ragtime.utils.hashing import text_hash
 from ragtime.utils.templates.engine.limits import Rendering, RenderLimits, current
+from ragtime.utils.templates.engine.simple import MAX_SOURCE_CHARACTERS
 
 if TYPE_CHECKING:
     from jinja2 import Template, nodes
 
     from ragtime.utils.templates.engine.sandbox import SandboxEnvironment
 
-__all__ = ["MAX_SOURCE_CHARACTERS", "Source", "TemplateCache", "TemplateEngine", "no_includes"]
+__all__ = ["Source", "TemplateCache", "TemplateEngine", "no_includes", "syntax_errors"]
 
-MAX_SOURCE_CHARACTERS = 1_000_000
 _CHUNK = 16_384  # characters of one piece of a stream
 _WORD = re.compile(r"[^\W\d]\w*")
 _STOPPED: dict[type[Exception], str] = {
@@ -38,7 +39,9 @@ _STOPPED: dict[type[Exception], str] = {
     MemoryError: "too large for the memory",
     OverflowError: "a number that is too large",
 }
-_QUOTED = re.compile(r"'([^']+)'")
+_PARAMETER = re.compile(r"parameter '(\w+)'")
+_NO_FILTER = re.compile(r"No (?:filter|test) named '(\w+)'")
+_REFERENCE = "\N{INFORMATION SEPARATOR ONE}"  # as in sandbox.py, which imports Jinja
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,6 @@ class Source:
         name: What it is called in errors, and by other templates.
         text: The text.
         file: Where it stands; ``None`` when it is in no file.
-        first_line: Line of the file, from 1, at which the text begins.
         hash: SHA-256 of the text.
     """
 
@@ -65,7 +67,7 @@ class Source:
 
 def no_includes(name: str) -> Source:
     """Find no source: for templates that include none."""
-    raise TemplateNotFoundError(f"There is no template {name!r} to include here")
+    raise TemplateNotFoundError(f"There is no template {name.rpartition(_REFERENCE)[2][:100]!r} to include here")
 
 
 class TemplateCache:
@@ -124,6 +126,8 @@ class TemplateEngine:
         limits: RenderLimits | None = None,
         cache: TemplateCache | None = None,
         filters: Callable[[], Mapping[str, Callable[..., Any]]] = dict,
+        scoped: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Compile nothing yet; Jinja is imported at the first use.
 
@@ -132,11 +136,16 @@ class TemplateEngine:
             limits: Limits of each rendering; ``None`` means the defaults.
             cache: Where compiled templates are kept; ``None`` means a cache of its own for 256.
             filters: Returns further filters by name, at the first use of Jinja; they are code, and trusted.
+            scoped: Whether a name that a template refers to means something only together with that template's own; the
+                `lookup` of a rendering is then given both, with ``REFERENCE`` of the sandbox between them.
+            clock: Returns seconds; only differences count.
         """
         self.autoescape = autoescape
         self.limits = limits or RenderLimits()
         self.cache = TemplateCache(256) if cache is None else cache
         self._filters = filters
+        self._scoped = scoped
+        self._clock = clock
         self._environment: SandboxEnvironment | None = None
         self._lock = threading.Lock()
 
@@ -153,7 +162,7 @@ class TemplateEngine:
         from ragtime.utils.templates.engine.filters import limited  # noqa: PLC0415 - imports Jinja
         from ragtime.utils.templates.engine.sandbox import SandboxEnvironment  # noqa: PLC0415
 
-        environment = SandboxEnvironment(autoescape=self.autoescape, load=self._load)
+        environment = SandboxEnvironment(autoescape=self.autoescape, load=self._load, scoped=self._scoped)
         environment.filters.update({name: limited(function) for name, function in self._filters().items()})
         return environment
 
@@ -186,7 +195,7 @@ class TemplateEngine:
         from jinja2 import Template  # noqa: PLC0415 - only needed once a Jinja template is used
 
         environment = self.environment
-        with _syntax_errors(source):
+        with syntax_errors(source):
             code = environment.compile(source.text, source.name, f"<template {source.name!r}>")
             return Template.from_code(environment, code, environment.globals)
 
@@ -203,7 +212,7 @@ class TemplateEngine:
             TemplateSyntaxError: It cannot be parsed; names template and line.
         """
         environment = self.environment
-        with _syntax_errors(source):
+        with syntax_errors(source):
             return environment.parse_source(source.text, source.name)
 
     # --- rendering ----------------------------------------------------------------------------------------------
@@ -225,7 +234,7 @@ class TemplateEngine:
                 names template and line, never a value.
         """
         template = self.compile(source)
-        rendering = Rendering(self.limits, lookup)
+        rendering = Rendering(self.limits, lookup, self._clock)
         token = current.set(rendering)
         try:
             return "".join(_pieces(template, values, rendering))
@@ -252,7 +261,7 @@ class TemplateEngine:
             TemplateError: As ``render``, and only when the rendering gets there: what was yielded before stays.
         """
         template = self.compile(source)
-        rendering = Rendering(self.limits, lookup)
+        rendering = Rendering(self.limits, lookup, self._clock)
         pieces = _pieces(template, values, rendering)
         while True:
             token = current.set(rendering)
@@ -267,7 +276,9 @@ class TemplateEngine:
                 raise failure
             if not chunk:
                 return
+            paused = self._clock()
             yield chunk
+            rendering.deadline += self._clock() - paused  # the reader's time is not the rendering's
 
 
 def _pieces(template: Template, values: Mapping[str, Any], rendering: Rendering) -> Iterator[str]:
@@ -296,7 +307,18 @@ def _chunk(pieces: Iterator[str]) -> str:
 
 
 @contextmanager
-def _syntax_errors(source: Source) -> Iterator[None]:
+def syntax_errors(source: Source) -> Iterator[None]:
+    """Turn whatever parsing and compiling raise into an error that names template and line.
+
+    Args:
+        source: The template.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        TemplateSyntaxError: The template is too long, or the block found something wrong.
+    """
     if len(source.text) > MAX_SOURCE_CHARACTERS:
         raise TemplateSyntaxError(f"Template {source.name!r} is longer than {MAX_SOURCE_CHARACTERS:,} characters")
     import jinja2  # noqa: PLC0415 - only needed once a Jinja template is used
@@ -307,7 +329,9 @@ def _syntax_errors(source: Source) -> Iterator[None]:
         where, what = f", line {error.lineno}", error.message or "syntax error"
     except (RecursionError, MemoryError):
         where, what = "", "nested too deeply"
-    except (SyntaxError, ValueError) as error:  # what Jinja accepted and Python does not
+    except TemplateError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what Jinja accepts and Python does not, and bugs of its compiler
         where, what = "", f"cannot be compiled ({type(error).__name__})"
     else:
         return
@@ -326,9 +350,10 @@ def _explain(error: Exception, source: Source) -> TemplateError:
         return _undefined(error, where, name, line, text)
     if isinstance(error, RenderLimitError | RecursionError | MemoryError | OverflowError):
         return RenderLimitError(f"{where}: stopped: {_STOPPED.get(type(error), error)}")
-    if isinstance(error, TemplateNotFoundError | InvalidArgumentError):
-        named = _QUOTED.search(str(error))
-        told = str(error) if named and named[1] in text else "includes a template that there is not"
+    if isinstance(error, jinja2.TemplateNotFound):
+        asked = str(error.name).rpartition(_REFERENCE)[2]
+        written_out = f"'{asked}'" in text or f'"{asked}"' in text
+        told = str(getattr(error, "reason", "")) if written_out else "includes a template that there is not"
         return TemplateNotFoundError(f"{where}: {told}")
     return _failed(error, where, text)
 
@@ -340,7 +365,7 @@ def _failed(error: Exception, where: str, text: str) -> TemplateError:
         return type(error)(f"{where}: {error}")
     if isinstance(error, jinja2.exceptions.SecurityError):
         return TemplateError(f"{where}: access to an attribute that is not data")
-    if isinstance(error, jinja2.TemplateNotFound | jinja2.TemplateRuntimeError):
+    if isinstance(error, jinja2.TemplateRuntimeError):
         return TemplateError(f"{where}: {_harmless(str(error.message), text)}")
     return TemplateError(f"{where}: an operation failed ({type(error).__name__})")
 
@@ -350,6 +375,9 @@ def _undefined(error: Exception, where: str, name: str, line: int | None, text: 
     if str(error).endswith("is undefined") and told and told[0] in _words(text):
         problem = VariableProblem(told[0], "missing", "is used, and was not given", line)
         return TemplateVariableError(name, None, [problem])
+    if "was not provided" in str(error):
+        argument = next((word for word in _PARAMETER.findall(str(error)) if word in _words(text)), "?")
+        return TemplateError(f"{where}: a macro's argument {argument!r} was not given")
     missing = [word for word in re.findall(r"'([^']*)'$|element ([^ ]*)$", str(error)) for word in word if word]
     if missing and missing[0] in _words(text):
         return TemplateError(f"{where}: a value has no field {missing[0]!r}")
@@ -362,8 +390,8 @@ def _words(text: str) -> set[str]:
 
 
 def _harmless(message: str, text: str) -> str:
-    words = _words(text) | set("no filter named found".split())
-    return message if set(_WORD.findall(message)) <= words else "cannot be rendered"
+    named = _NO_FILTER.match(message)
+    return message if named is not None and named[1] in _words(text) else "cannot be rendered"
 
 
 def _locate(trace: TracebackType | None, source: Source) -> tuple[str, int | None, str]:

@@ -12,30 +12,37 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Undefined
 from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.filters import sync_do_slice
 from jinja2.utils import htmlsafe_json_dumps, pass_eval_context
 
 from ragtime.errors import RenderLimitError
 from ragtime.utils.templates.engine.limits import current
 from ragtime.utils.templates.engine.operators import ITEM, check_format
+from ragtime.utils.templates.engine.plain import LEAF_TYPES
 
 if TYPE_CHECKING:
     from jinja2.nodes import EvalContext
     from markupsafe import Markup
 
-__all__ = ["FILTERS", "HTML_FILTERS", "METHODS", "charged", "limited", "limited_range"]
+__all__ = ["FILTERS", "HTML_FILTERS", "METHODS", "Function", "charged", "limited", "limited_range", "make_dict"]
 
 _MAX_WIDTH = 1000
 _MAX_DIGITS = 100
 _MAX_SCANNED = 100_000  # characters that a filter with a slow scan takes
+_OF_ITEMS = set(
+    "batch count d default first items last length list map reject rejectattr reverse select selectattr slice".split()
+)
 _DROPPED = {"attr", "pprint", "random"}
 
 
-def limited(function: Callable[..., Any]) -> Callable[..., Any]:
+def limited(function: Callable[..., Any], *, of_items: bool = False) -> Callable[..., Any]:
     """Wrap a filter so that the rendering is charged for it.
 
     Args:
         function: The filter.
+        of_items: Whether it hands on the items of a collection as they are, and looks into none.
 
     Returns:
         The filter, charged for the items of a collection that it is given, and for the items or characters that it
@@ -46,9 +53,12 @@ def limited(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         rendering = current.get()
+        rendering.charge(1)
         given = args[place]
-        items = len(given) if isinstance(given, list | dict | range) else 0
-        rendering.charge(1 + items)
+        if isinstance(given, str) or not of_items:
+            rendering.weigh(given)
+        elif isinstance(given, list | dict | range):
+            rendering.charge(len(given))
         return charged(function(*args, **kwargs))
 
     return run
@@ -58,7 +68,7 @@ def charged(found: Any) -> Any:
     """Charge a result: its characters or items at once where their number is known, else item by item."""
     if isinstance(found, str):
         current.get().make(len(found))
-    elif type(found) is list:
+    elif type(found) is list or type(found) is dict:
         current.get().charge(len(found))
         current.get().make(len(found) * ITEM)
     elif type(found) is GeneratorType:
@@ -71,6 +81,28 @@ def _counted(items: Iterator[Any]) -> Iterator[Any]:
     for item in items:
         rendering.charge(1)
         yield item
+
+
+class Function:
+    """A function or method that a template can call and do nothing else with: shown, it would tell an address."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        """Hold what is called."""
+        self._call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self._call(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        raise TypeError("not data")
+
+
+def make_dict(items: Any = (), /, **more: Any) -> dict[str, Any]:
+    """Return a dict; unlike the class itself, this has no methods that change one."""
+    return {**dict(items), **more}
 
 
 def limited_range(*bounds: int) -> range:
@@ -99,7 +131,9 @@ def _center(value: Any, width: int = 80) -> str:
 
 def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:  # noqa: FBT001, FBT002 - Jinja's
     _check_width(width)
-    current.get().amplify(s.count("\n") * (len(width) if isinstance(width, str) else width), "indent")
+    if not isinstance(s, str):  # a list would be lengthened in place
+        raise TypeError("not a text")
+    current.get().amplify(len(s.splitlines()) * (len(width) if isinstance(width, str) else width), "indent")
     return str(JINJA_FILTERS["indent"](s, width, first, blank))
 
 
@@ -130,6 +164,8 @@ def _join(eval_ctx: EvalContext, value: Iterable[Any], d: str = "", attribute: s
 def _check_join(items: list[Any], separator: str) -> None:
     """Look at what joining makes beyond the texts that are there: separators, and texts that stand there again."""
     current.get().charge(len(items))
+    for item in items:
+        current.get().weigh(item, 0 if isinstance(item, str) else 1)
     texts = [item for item in items if isinstance(item, str)]
     again = sum(map(len, texts)) - sum(len(text) for text in {id(text): text for text in texts}.values())
     current.get().amplify(again + len(separator) * len(items), "join")
@@ -143,7 +179,7 @@ def _batch(value: Iterable[Any], linecount: int, fill_with: Any = None) -> Itera
 
 def _slice(value: Any, slices: int, fill_with: Any = None) -> Iterator[list[Any]]:
     current.get().charge(max(0, slices))
-    return JINJA_FILTERS["slice"](value, slices, fill_with)  # type: ignore[no-any-return]
+    return sync_do_slice(value, slices, fill_with)
 
 
 def _round(value: float, precision: int = 0, method: str = "common") -> float:
@@ -163,6 +199,8 @@ _wordwrap.jinja_pass_arg = JINJA_FILTERS["wordwrap"].jinja_pass_arg  # type: ign
 
 def _urlize(*args: Any, **kwargs: Any) -> Any:
     _check_scan(args[1])
+    longest = max((len(option) for option in (*args[2:], *kwargs.values()) if isinstance(option, str)), default=0)
+    current.get().amplify(str(args[1]).count(".") * longest, "urlize")
     return JINJA_FILTERS["urlize"](*args, **kwargs)
 
 
@@ -175,13 +213,40 @@ def _striptags(value: Any) -> str:
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:
-    _check_width(indent, 16)
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    _check_json(value, indent)
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=_json_value, allow_nan=False)
 
 
 def _to_script_json(value: Any, indent: int | None = None) -> Markup:
+    _check_json(value, indent)
+    return htmlsafe_json_dumps(value, indent=indent, default=_json_value, allow_nan=False)
+
+
+def _check_json(value: Any, indent: int | None) -> None:
+    """Look at what indentation makes: each item of nested data is indented by all levels above it."""
     _check_width(indent, 16)
-    return htmlsafe_json_dumps(value, indent=indent, default=str)
+    rendering = current.get()
+    before = rendering.steps
+    rendering.weigh(value, 1)
+    if indent:
+        rendering.amplify((before - rendering.steps) * indent * _depth(value), "tojson")
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def _int(value: Any, default: int = 0, base: int = 10) -> int:
+    if isinstance(value, str) and len(value) > _MAX_WIDTH:
+        raise RenderLimitError(f"a number of more than {_MAX_WIDTH:,} digits")
+    return int(JINJA_FILTERS["int"](value, default, base))
+
+
+def _json_value(value: Any) -> str:
+    if type(value) in LEAF_TYPES or isinstance(value, Undefined):  # which raises its own error
+        return str(value)
+    raise TypeError("not data")
 
 
 _CAPPED: dict[str, Callable[..., Any]] = {
@@ -189,6 +254,7 @@ _CAPPED: dict[str, Callable[..., Any]] = {
     "center": _center,
     "format": _format,
     "indent": _indent,
+    "int": _int,
     "join": _join,
     "replace": _replace,
     "round": _round,
@@ -198,7 +264,7 @@ _CAPPED: dict[str, Callable[..., Any]] = {
     "wordwrap": _wordwrap,
 }
 HTML_FILTERS: dict[str, Callable[..., Any]] = {
-    name: limited(function)
+    name: limited(function, of_items=name in _OF_ITEMS)
     for name, function in {**JINJA_FILTERS, **_CAPPED, "tojson": _to_script_json}.items()
     if name not in _DROPPED
 }

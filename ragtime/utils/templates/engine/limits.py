@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ragtime.errors import RenderLimitError
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["RenderLimits", "Rendering", "current"]
 
 _INTERMEDIATE = 1_000_000  # characters or items that a single operation may make
+_SCAN_SHIFT = 10  # a text of 1,024 characters that is scanned is a step
+_MAX_DEPTH = 100
 _MADE = 4  # times the longest result: what may be made on the way to it
 
 
@@ -51,21 +52,23 @@ class Rendering:
     """The account of one rendering that is going on.
 
     Attributes:
+        clock: Returns seconds; only differences count.
         limits: What it may use.
         lookup: Finds the source of another template by name, for includes and parents.
         steps: Steps left.
         room: Characters left that may be made on the way: captured, joined, escaped, or returned by filters.
     """
 
-    __slots__ = ("deadline", "limits", "lookup", "room", "steps")
+    __slots__ = ("clock", "deadline", "limits", "lookup", "room", "steps")
 
-    def __init__(self, limits: RenderLimits, lookup: Callable[[str], Source]) -> None:
+    def __init__(self, limits: RenderLimits, lookup: Callable[[str], Source], clock: Callable[[], float]) -> None:
         """Start with everything left."""
+        self.clock = clock
         self.limits = limits
         self.lookup = lookup
         self.steps = limits.max_steps
         self.room = _MADE * limits.max_output_characters
-        self.deadline = time.monotonic() + limits.timeout_seconds
+        self.deadline = clock() + limits.timeout_seconds
 
     def charge(self, steps: int) -> None:
         """Take steps off what is left.
@@ -83,7 +86,7 @@ class Rendering:
 
     def check_time(self) -> None:
         """Raise when the time is over."""
-        if time.monotonic() > self.deadline:
+        if self.clock() > self.deadline:
             raise RenderLimitError(f"longer than {self.limits.timeout_seconds:g} s (templates.timeout_seconds)")
 
     def make(self, characters: int) -> None:
@@ -108,6 +111,28 @@ class Rendering:
         if size > self.limits.max_intermediate:
             raise RenderLimitError(f"{what} makes more than {self.limits.max_intermediate:,} characters or items")
         self.make(int(size))
+
+    def weigh(self, value: Any, depth: int = 0) -> None:
+        """Charge what going through a value takes, shared parts as often as they stand in it.
+
+        Args:
+            value: Data, or part of it.
+            depth: How deep the part lies.
+
+        Raises:
+            RenderLimitError: It is too much, or nested too deeply.
+        """
+        if isinstance(value, str):
+            if len(value) >> _SCAN_SHIFT:
+                self.charge(len(value) >> _SCAN_SHIFT)
+            if depth:
+                self.make(len(value))
+        elif type(value) is list or type(value) is tuple or type(value) is dict:
+            if depth > _MAX_DEPTH:
+                raise RenderLimitError(f"data nested deeper than {_MAX_DEPTH} levels")
+            self.charge(len(value))
+            for item in value.items() if type(value) is dict else value:
+                self.weigh(item, depth + 1)
 
     def too_long(self) -> RenderLimitError:
         """Build the error of a result that is too long."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 from ragtime.errors import RenderLimitError
@@ -16,7 +16,7 @@ ITEM = 8
 
 _MAX_BITS = 4096  # of an integer that is made by multiplying or raising
 _MAX_WIDTH = 1000
-_MARK = re.compile(r"%(?:\([^)]*\))?[-+ #0]*(?P<width>\*|\d*)(?:\.(?P<precision>\*|\d*))?")
+_SPEC = re.compile(r"[-+ #0]*(?P<width>\*|\d*)(?:\.(?P<precision>\*|\d*))?")
 
 
 def _add(left: Any, right: Any) -> Any:
@@ -45,10 +45,13 @@ def _raise_to(left: Any, right: Any) -> Any:
 
 
 def _modulo(left: Any, right: Any) -> Any:
-    if isinstance(left, str):
-        values = right.values() if isinstance(right, dict) else right if isinstance(right, tuple) else (right,)
-        check_format(left, values)
-    return left % right
+    if not isinstance(left, str):
+        return left % right
+    values = right.values() if isinstance(right, dict) else right if isinstance(right, tuple) else (right,)
+    check_format(left, values)
+    found = left % right
+    current.get().make(len(found))
+    return found
 
 
 def _check_bits(bits: int) -> None:
@@ -68,13 +71,36 @@ def check_format(text: str, values: Iterable[Any]) -> None:
             many times.
     """
     marks = 0
-    for found in _MARK.finditer(text):
+    for found in _specifications(text):
         marks += 1
         for number in (found["width"], found["precision"]):
             if number and (number == "*" or len(number) > len(str(_MAX_WIDTH)) or int(number) > _MAX_WIDTH):
                 raise RenderLimitError(f"a format wider than {_MAX_WIDTH:,} characters")
-    longest = max((len(value) for value in values if isinstance(value, Sized)), default=0)
-    current.get().amplify(max(0, marks - 1) * longest, "a format")
+    rendering = current.get()
+    longest = 0
+    for value in values:
+        rendering.weigh(value, 1)
+        longest = max(longest, len(value) if isinstance(value, Sized) else 0)
+    rendering.amplify(max(0, marks - 1) * longest, "a format")
+
+
+def _specifications(text: str) -> Iterator[re.Match[str]]:
+    """Yield flags, width and precision of each mark, read as Python reads them."""
+    place = text.find("%")
+    while place >= 0:
+        place += 1
+        if text[place : place + 1] == "(":  # a key, in which parentheses may stand in pairs
+            depth = 0
+            while place < len(text):
+                depth += {"(": 1, ")": -1}.get(text[place], 0)
+                place += 1
+                if not depth:
+                    break
+        found = _SPEC.match(text, place)
+        if found is not None:
+            yield found
+            place = found.end() + 1  # the letter, which is a second % in %%
+        place = text.find("%", place)
 
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": _add, "*": _multiply, "**": _raise_to, "%": _modulo}

@@ -14,21 +14,36 @@ from functools import partial
 from typing import Any, NoReturn
 
 from jinja2 import Template, Undefined, nodes
-from jinja2.compiler import CodeGenerator, Frame
-from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.compiler import CodeGenerator, Frame, operators
+from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError
 from jinja2.runtime import Context, LoopContext, Macro, StrictUndefined, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
+from markupsafe import escape
 
-from ragtime.utils.templates.engine.filters import FILTERS, HTML_FILTERS, METHODS, charged, limited_range
+from ragtime.errors import InvalidArgumentError, TemplateNotFoundError
+from ragtime.utils.templates.engine.filters import (
+    FILTERS,
+    HTML_FILTERS,
+    METHODS,
+    Function,
+    charged,
+    limited_range,
+    make_dict,
+)
 from ragtime.utils.templates.engine.limits import Rendering, current
 from ragtime.utils.templates.engine.operators import OPERATORS
 from ragtime.utils.templates.engine.plain import DATE_TYPES, LEAF_TYPES
 
-__all__ = ["SandboxEnvironment"]
+__all__ = ["REFERENCE", "MissingTemplateError", "SandboxEnvironment"]
+
+REFERENCE = "\N{INFORMATION SEPARATOR ONE}"
+"""Stands between the template that refers and the name it refers to, in what a prompt looks up."""
+
 
 _STEPS = " steps"  # the name of a filter that no template can write
 _MACRO_STEPS = 10  # what calling a macro costs, in iterations of a loop
+_INCLUDE_STEPS = 10
 _TIMED_FROM = 100  # iterations of a loop that looks at the clock
 _CONTAINERS = frozenset({list, tuple, dict})
 _TEXT_METHODS = frozenset(
@@ -52,6 +67,14 @@ _ALLOWED: dict[type, frozenset[str]] = {
 """The attributes that a template may use, by the exact type of the value."""
 
 
+class MissingTemplateError(TemplateNotFound):
+    """There is no template of a name; a child of Jinja's own error, so that ``ignore missing`` ignores it."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name)
+        self.reason = reason
+
+
 class DataUndefined(StrictUndefined):
     """A value that is not there: an error wherever it is used, but ``{% if data.key %}`` may ask for it.
 
@@ -59,6 +82,8 @@ class DataUndefined(StrictUndefined):
     """
 
     __slots__ = ()
+
+    __repr__ = StrictUndefined._fail_with_undefined_error  # inside a list that is written  # noqa: SLF001
 
     def __bool__(self) -> bool:  # type: ignore[override]
         if self._undefined_obj is missing or self._undefined_exception is SecurityError:
@@ -83,6 +108,66 @@ class _Compiler(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write a comparison whose operands are charged: comparing goes through all of them."""
+        self.write("(environment.weighed(")
+        self.visit(node.expr, frame)
+        self.write(")")
+        for operand in node.ops:
+            self.write(f" {operators[operand.op]} environment.weighed(")
+            self.visit(operand.expr, frame)
+            self.write(")")
+        self.write(")")
+
+    def visit_Pair(self, node: nodes.Pair, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write an item of a dict, whose key is not a nested one: hashing goes through all of it."""
+        self.write("environment.key(")
+        self.visit(node.key, frame)
+        self.write("): ")
+        self.visit(node.value, frame)
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write a dict, item by item."""
+        self.write("{")
+        for item in node.items:
+            self.visit(item, frame)
+            self.write(", ")
+        self.write("}")
+
+    def visit_FilterBlock(self, node: nodes.FilterBlock, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write a filter block whose result is escaped; Jinja itself trusts whatever the filter returns."""
+        filter_frame = frame.inner()
+        filter_frame.symbols.analyze_node(node)
+        self.enter_frame(filter_frame)
+        self.buffer(filter_frame)
+        self.blockvisit(node.body, filter_frame)
+        self.start_write(frame, node)
+        self.write("environment.filtered(")
+        self.visit_Filter(node.filter, filter_frame)
+        self.write(")")
+        self.end_write(frame)
+        self.leave_frame(filter_frame)
+
+    def visit_AssignBlock(self, node: nodes.AssignBlock, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write a set block with a filter, likewise."""
+        if node.filter is None:
+            super().visit_AssignBlock(node, frame)
+            return
+        self.push_assign_tracking()
+        block_frame = frame.inner()
+        block_frame.require_output_check = False
+        block_frame.symbols.analyze_node(node)
+        self.enter_frame(block_frame)
+        self.buffer(block_frame)
+        self.blockvisit(node.body, block_frame)
+        self.newline(node)
+        self.visit(node.target, frame)
+        self.write(" = environment.filtered(")
+        self.visit_Filter(node.filter, block_frame)
+        self.write(")")
+        self.pop_assign_tracking(frame)
+        self.leave_frame(block_frame)
+
     def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802 - Jinja's name
         """Write a slice as a call that is charged; Jinja itself writes it as Python's own."""
         if not isinstance(node.arg, nodes.Slice):
@@ -106,20 +191,23 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
     code_generator_class = _Compiler
     intercepted_binops = frozenset(OPERATORS)
 
-    def __init__(self, *, autoescape: bool, load: Callable[[str], Template]) -> None:
+    def __init__(self, *, autoescape: bool, load: Callable[[str], Template], scoped: bool = False) -> None:
         """Take away what is not needed, and put limits on the rest.
 
         Args:
             autoescape: Whether what is written is escaped for HTML.
             load: Compiles the template of a name during a rendering, for includes and parents.
+            scoped: Whether `load` is told who refers, too; see ``join_path``.
         """
         super().__init__(
             autoescape=autoescape, undefined=DataUndefined, optimized=False, cache_size=0, keep_trailing_newline=True
         )
         self._load_by_name = load
+        self._scoped = scoped
         for unwanted in ("lipsum", "cycler", "joiner"):
             del self.globals[unwanted]
-        self.globals["range"] = limited_range
+        self.globals["range"] = Function(limited_range)
+        self.globals["dict"] = Function(make_dict)
         self.binop_table.update(OPERATORS)
         self.filters = dict(HTML_FILTERS if autoescape else FILTERS)
         self.filters[_STEPS] = _charge_loop
@@ -140,8 +228,17 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         """Parse `source` as it is, without what the engine adds, for analysis."""
         return super()._parse(source, name, None)
 
+    def join_path(self, template: str, parent: str) -> str:
+        """Tell who refers to a template: prompts have partials of their own, whose names are no one else's."""
+        return f"{parent}{REFERENCE}{template}" if self._scoped else template
+
     def _load_template(self, name: str | None, globals: MutableMapping[str, Any] | None) -> Template:  # noqa: A002, ARG002
-        return self._load_by_name(str(name))
+        current.get().charge(_INCLUDE_STEPS)
+        try:
+            return self._load_by_name(str(name))
+        except (InvalidArgumentError, TemplateNotFoundError) as error:
+            reason = str(error)
+        raise MissingTemplateError(str(name), reason)
 
     # --- access -------------------------------------------------------------------------------------------------
 
@@ -155,9 +252,13 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
                 pass
         allowed = _ALLOWED.get(kind)
         if allowed is not None and attribute in allowed:
-            return getattr(obj, attribute)
+            found = getattr(obj, attribute)
+            if not callable(found):
+                return found
+            current.get().weigh(obj)  # most methods go through all of it
+            return Function(found)
         if kind is str and attribute in METHODS:
-            return partial(METHODS[attribute], obj)
+            return Function(partial(METHODS[attribute], obj))
         if kind in LEAF_TYPES or kind in _CONTAINERS:
             return self._refused(obj, attribute)
         if kind is LoopContext and attribute in _LOOP:
@@ -169,6 +270,9 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Return an item of plain data; an attribute by subscript is the same as by name."""
         if type(obj) in _CONTAINERS or isinstance(obj, str):
+            if type(argument) is tuple:
+                current.get().weigh(argument, 1)
+                return self.undefined(obj=obj, name="(nested key)")
             try:
                 found = obj[argument]
             except (TypeError, LookupError):
@@ -204,20 +308,45 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         return "".join(kept)
 
     @staticmethod
+    def weighed(value: Any) -> Any:
+        """Charge the operand of a comparison."""
+        if type(value) is not int:
+            current.get().weigh(value)
+        return value
+
+    @staticmethod
+    def key(value: Any) -> Any:
+        """Refuse a key that is no plain one."""
+        if type(value) in _CONTAINERS:
+            current.get().weigh(value, 1)
+            raise TypeError("not a key")
+        return value
+
+    def filtered(self, result: Any) -> str:
+        """Write what the filter of a block returned: escaped, unless it is markup."""
+        return escape(_finalize_html(result)) if self.autoescape else str(_finalize(result))
+
+    @staticmethod
     def text_concat(parts: tuple[Any, ...]) -> str:
         """Join the operands of ``~``."""
-        current.get().make(sum(len(part) for part in parts if isinstance(part, Sized)))
+        _weigh_all(parts)
         return str_join(parts)
 
     @staticmethod
     def markup_concat(parts: tuple[Any, ...]) -> str:
         """Join the operands of ``~`` where HTML is escaped."""
-        current.get().make(sum(len(part) for part in parts if isinstance(part, Sized)))
+        _weigh_all(parts)
         return markup_join(parts)
 
     def handle_exception(self, source: str | None = None) -> NoReturn:  # noqa: ARG002 - Jinja passes it
         """Raise what is being handled, without Jinja's rewriting of tracebacks: the engine tells where it was."""
         raise  # noqa: PLE0704 - called while an exception is handled
+
+
+def _weigh_all(parts: tuple[Any, ...]) -> None:
+    rendering = current.get()
+    for part in parts:
+        rendering.weigh(part, 1)
 
 
 def _finalize(value: Any) -> Any:
@@ -227,7 +356,10 @@ def _finalize(value: Any) -> Any:
         return value
     if value is None:
         return ""
-    if kind in LEAF_TYPES or kind in _CONTAINERS or isinstance(value, str | Undefined):
+    if kind in _CONTAINERS:
+        current.get().weigh(value, 1)
+        return value
+    if kind in LEAF_TYPES or isinstance(value, str | Undefined):
         return value
     raise TypeError("not data")
 

@@ -6,10 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ragtime.errors import TemplateSyntaxError
+from ragtime.errors import RenderLimitError, TemplateSyntaxError
 
-__all__ = ["SimpleTemplate", "expand_partials"]
+__all__ = ["MAX_SOURCE_CHARACTERS", "SimpleTemplate", "expand_partials"]
 
+MAX_SOURCE_CHARACTERS = 1_000_000
+"""Longest template, partials included."""
+
+_DEEPEST = 50
 _SLOT = re.compile(r"\{\{(?P<literal>[^\W\d]\w*)\}\}|\{(?P<name>[^\W\d]\w*)\}")
 
 
@@ -49,39 +53,54 @@ class SimpleTemplate:
         self._parts = parts
         self._slots = tuple(slots)
 
-    def render(self, values: Mapping[str, Any]) -> str:
+    def render(self, values: Mapping[str, Any], max_characters: int | None = None) -> str:
         """Fill the slots.
 
         Args:
             values: A text or number for every slot; further ones are not looked at.
+            max_characters: Longest result; ``None`` means any length.
 
         Returns:
             The text.
 
         Raises:
             KeyError: A slot has no value.
+            RenderLimitError: The result would be too long.
         """
         parts = self._parts.copy()
         for index, name in self._slots:
             value = values[name]
             parts[index] = value if type(value) is str else _text(value)
+        if max_characters is not None and sum(map(len, parts)) > max_characters:
+            raise RenderLimitError(
+                f"stopped: more than {max_characters:,} characters (templates.max_output_characters)"
+            )
         return "".join(parts)
 
 
-def expand_partials(text: str, partials: Mapping[str, str], path: tuple[str, ...] = ()) -> str:
+def expand_partials(text: str, partials: Mapping[str, str]) -> str:
     """Put partials in the place of the slots that name them.
 
     Args:
         text: A template.
         partials: Templates, by name; they may name further ones.
-        path: The partials that led here.
 
     Returns:
         The template with all slots left that are variables.
 
     Raises:
-        TemplateSyntaxError: A partial names itself, be it through others.
+        TemplateSyntaxError: A partial names itself, be it through others; or all of them together are too long.
     """
+    room = [MAX_SOURCE_CHARACTERS]
+    return _expand(text, partials, (), room)
+
+
+def _expand(text: str, partials: Mapping[str, str], path: tuple[str, ...], room: list[int]) -> str:
+    room[0] -= len(text)
+    if room[0] < 0 or len(path) > _DEEPEST:
+        raise TemplateSyntaxError(
+            f"Partials nested deeper than {_DEEPEST}, or longer than {MAX_SOURCE_CHARACTERS:,} characters together"
+        )
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
@@ -89,7 +108,7 @@ def expand_partials(text: str, partials: Mapping[str, str], path: tuple[str, ...
             return found[0]
         if name in path:
             raise TemplateSyntaxError(f"Partials name each other in a circle: {' → '.join([*path, name])}")
-        return expand_partials(partials[name], partials, (*path, name))
+        return _expand(partials[name], partials, (*path, name), room)
 
     return _SLOT.sub(fill, text)
 

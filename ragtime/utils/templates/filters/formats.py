@@ -19,6 +19,10 @@ __all__ = [
     "format_percent",
 ]
 
+_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_MONTHS = "January February March April May June July August September October November December".split()
+_NOON = 12
+_LONGEST_SECONDS = 1e300
 _THIN_SPACE = "\u202f"  # no-break
 _DATE_FORMAT = re.compile(r"(?:[^%]|%[AaBbdfGHIjMmpSUuVwYyZz%])*")
 _FORMAT_CHARACTERS = 100
@@ -42,7 +46,7 @@ def format_date(value: object, format: str = "%Y-%m-%d") -> str:  # noqa: A002 -
         TypeError: `value` is none of these.
         ValueError: `value` is no date, or `format` holds something else.
     """
-    return _moment(value).strftime(_checked_format(format))
+    return _formatted(_moment(value), format)
 
 
 def format_datetime(value: object, format: str = "%Y-%m-%d %H:%M") -> str:  # noqa: A002 - its name in templates
@@ -60,7 +64,7 @@ def format_datetime(value: object, format: str = "%Y-%m-%d %H:%M") -> str:  # no
         ValueError: `value` is no date, or `format` holds something else.
     """
     moment = _moment(value)
-    shown = moment.strftime(_checked_format(format))
+    shown = _formatted(moment, format)
     return shown if moment.tzinfo is None or "%Z" in format or "%z" in format else f"{shown} UTC"
 
 
@@ -101,6 +105,22 @@ def _moment(value: object) -> datetime:
     raise wrong_type(value, "a date, text or seconds")
 
 
+def _formatted(moment: datetime, format: str) -> str:  # noqa: A002 - named as where it comes from
+    """Format without the C library's locale, and with years of four digits."""
+    own = {
+        "%": "%",
+        "A": _DAYS[moment.weekday()],
+        "a": _DAYS[moment.weekday()][:3],
+        "B": _MONTHS[moment.month - 1],
+        "b": _MONTHS[moment.month - 1][:3],
+        "G": f"{moment.isocalendar().year:04}",
+        "p": "AM" if moment.hour < _NOON else "PM",
+        "Y": f"{moment.year:04}",
+    }
+    found = re.finditer(r"%(.)|[^%]+", _checked_format(format))
+    return "".join(own.get(part[1]) or moment.strftime(part[0]) if part[1] else part[0] for part in found)
+
+
 def _checked_format(format: str) -> str:  # noqa: A002 - named as where it comes from
     # The C library takes widths such as %1000000000d, and what its locale says of %c and %x.
     if len(as_text(format)) > _FORMAT_CHARACTERS or not format.isprintable() or not _DATE_FORMAT.fullmatch(format):
@@ -122,8 +142,8 @@ def format_duration(value: object) -> str:
         ValueError: `value` is negative or not finite.
     """
     seconds = _finite(value.total_seconds() if isinstance(value, timedelta) else value)
-    if seconds < 0:
-        raise ValueError("Not a duration: it is negative")
+    if not 0 <= seconds <= _LONGEST_SECONDS:
+        raise ValueError("Not a duration: it is negative, or longer than can be told")
     milliseconds = round(seconds * 1000)
     if milliseconds < 1000:  # noqa: PLR2004 - from here on, the units of time
         return "<1 ms" if seconds and not milliseconds else f"{milliseconds} ms"
@@ -182,7 +202,7 @@ def format_percent(value: object, digits: int = 1) -> str:
         ValueError: `digits` is out of range, or `value` is infinite.
     """
     shown = format_number(value, digits)
-    return shown if shown == _NOT_A_NUMBER else f"{format_number(_finite(value) * 100, digits)}%"
+    return shown if shown == _NOT_A_NUMBER else f"{format_number(_finite(_finite(value) * 100), digits)}%"
 
 
 def format_filesize(value: object) -> str:
@@ -213,7 +233,12 @@ def format_filesize(value: object) -> str:
 def _number(value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise wrong_type(value, "a number")
-    return float(value) if isinstance(value, Decimal) else value
+    if isinstance(value, Decimal):
+        number = float(value)
+        if math.isinf(number) and value.is_finite():
+            raise ValueError("A number that is too large")
+        return number
+    return value
 
 
 def _finite(value: object) -> float:
@@ -227,6 +252,8 @@ def _finite(value: object) -> float:
 
 
 def _fixed(value: float, digits: int) -> str:
+    if isinstance(value, int):  # a float has no more than 17 digits
+        return f"{value:,}" + ("." + "0" * digits if digits else "")
     shown = f"{_finite(value):,.{digits}f}"
     return shown.removeprefix("-") if not shown.strip("-0.") else shown  # no -0.0
 

@@ -93,13 +93,13 @@ def _demote_headings(state: StateCore) -> None:
 
 
 def _image_description(
-    self: RendererProtocol,  # noqa: ARG001 - the arguments of every rule of this renderer
+    self: RendererProtocol,
     tokens: Sequence[Token],
     idx: int,
-    options: OptionsDict,  # noqa: ARG001
-    env: EnvType,  # noqa: ARG001
+    options: OptionsDict,
+    env: EnvType,
 ) -> str:
-    return html.escape(tokens[idx].content)
+    return html.escape(self.renderInlineAsText(tokens[idx].children or [], options, env))  # type: ignore[attr-defined]
 
 
 def _scrollable_table(*_: object) -> str:

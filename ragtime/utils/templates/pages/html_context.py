@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from enum import Enum, auto
+from typing import Self
 
 __all__ = ["HTMLContext", "Place"]
 
 _TAG_NAME = re.compile(r"</?([A-Za-z][^\s/>]*)")
 _ATTRIBUTE = re.compile(r"""\s*/?\s*(?:([^\s=>"'/]+)\s*(=)?\s*)?""")
+_UNQUOTED_END = re.compile(r"[\s>]")
+_OPENING = re.compile(r"</?$")
 _RAW = {"script", "style"}
 
 
@@ -30,7 +34,8 @@ class HTMLContext:
         place: Where the end of what was fed stands.
         tag: Name of the tag that is open, or of the element whose raw text this is, in lower case.
         attribute: Name of the attribute that is being written, in lower case.
-        value_begun: Whether something of the attribute's value stands already.
+        value: What stands of the attribute's value so far, without white space before it.
+        quote: The quotation mark round the attribute's value.
     """
 
     def __init__(self) -> None:
@@ -38,8 +43,12 @@ class HTMLContext:
         self.place = Place.TEXT
         self.tag = ""
         self.attribute = ""
-        self.value_begun = False
-        self._quote = ""
+        self.value = ""
+        self.quote = ""
+
+    def copy(self) -> Self:
+        """Return another one at the same place."""
+        return copy.copy(self)
 
     def feed(self, data: str) -> None:
         """Go on with a piece of the page."""
@@ -49,7 +58,7 @@ class HTMLContext:
 
     def skip_value(self) -> None:
         """Go on with a value that is not known."""
-        self.value_begun = True
+        self.value += "\0"
         if self.place is Place.TAG:
             self.attribute = ""
 
@@ -61,11 +70,12 @@ class HTMLContext:
             self.place = Place.COMMENT
             return begin + 4
         name = _TAG_NAME.match(data, begin)
-        if name is None:
+        if name is None and not _OPENING.search(data, begin):
             return begin + 1
-        self.tag = name[1].lower() if not data.startswith("</", begin) else ""
+        # A name that is not there yet is a value's
+        self.tag = name[1].lower() if name and not data.startswith("</", begin) else ""
         self.place, self.attribute = Place.TAG, ""
-        return name.end()
+        return name.end() if name else len(data)
 
     def _in_comment(self, data: str, position: int) -> int:
         end = data.find("-->", position)
@@ -89,28 +99,26 @@ class HTMLContext:
         end = found.end() if found else position
         if found is None or found[1] is None:
             return max(end, position + 1)
-        self.attribute, self.value_begun = found[1].lower(), False
+        self.attribute, self.value = found[1].lower(), ""
         if not found[2]:
             self.attribute = ""
         elif data[end : end + 1] in {'"', "'"}:
-            self.place, self._quote = Place.QUOTED, data[end]
+            self.place, self.quote = Place.QUOTED, data[end]
             return end + 1
         else:
             self.place = Place.UNQUOTED
         return end
 
     def _in_quoted(self, data: str, position: int) -> int:
-        end = data.find(self._quote, position)
-        if end < 0:
-            self.value_begun = True
-            return len(data)
-        self.place, self.attribute = Place.TAG, ""
-        return end + 1
+        return self._in_value(data, position, data.find(self.quote, position), 1)
 
     def _in_unquoted(self, data: str, position: int) -> int:
-        end = re.compile(r"[\s>]").search(data, position)
-        if end is None:
-            self.value_begun = True
+        end = _UNQUOTED_END.search(data, position)
+        return self._in_value(data, position, end.start() if end else -1, 0)
+
+    def _in_value(self, data: str, position: int, end: int, mark: int) -> int:
+        self.value = (self.value + (data[position:] if end < 0 else data[position:end])).lstrip()
+        if end < 0:
             return len(data)
         self.place, self.attribute = Place.TAG, ""
-        return end.start()
+        return end + mark

@@ -10,12 +10,11 @@ from ragtime.utils.templates.engine.analysis import TemplateFacts, analyse
 from ragtime.utils.templates.engine.engine import Source, TemplateEngine
 from ragtime.utils.templates.findings import Finding
 from ragtime.utils.templates.pages.declaration import declared_variables
-from ragtime.utils.templates.pages.html_context import HTMLContext, Place
+from ragtime.utils.templates.pages.html_context import HTMLContext
 from ragtime.utils.templates.pages.loader import PageFiles
+from ragtime.utils.templates.pages.places import lint_places
 
 __all__ = ["lint_page"]
-
-_ADDRESSES = set("action background cite data formaction href poster src srcset xlink:href".split())
 
 
 @dataclass
@@ -42,9 +41,12 @@ def lint_page(engine: TemplateEngine, files: PageFiles, name: str) -> list[Findi
     """
     pages: dict[str, _Page] = {}
     found = [*_collect(engine, files, files.source(name), (name,), pages)]
-    for page in pages.values():
+    blocks: dict[str, HTMLContext] = {}
+    for page in reversed(pages.values()):  # parents first: they tell where the blocks of their children stand
         if page.facts is not None:
-            found += _lint_places(engine, page)
+            found += [_finding(page.source, "H004", "a value is marked as safe", line) for line in page.facts.unescaped]
+            places = lint_places(engine.parse(page.source), blocks)
+            found += [_finding(page.source, rule, message, line) for rule, message, line in places]
     root = pages[name]
     if root.facts is not None:
         found += _lint_variables(root, pages)
@@ -89,7 +91,8 @@ def _lint_variables(root: _Page, pages: dict[str, _Page]) -> Iterator[Finding]:
     for page in pages.values():
         facts = page.facts or TemplateFacts()
         used |= facts.used.keys() | facts.perhaps.keys()
-        for name, line in facts.used.items():
+        # What a parent asks for only if it is there, its children need not know.
+        for name, line in (facts.used if page is root else facts.required).items():
             if name not in declared:
                 yield _finding(page.source, "H002", f"{name!r} is not declared by {root.source.name}", line)
             elif name in facts.required and not declared[name] and page is root:
@@ -97,44 +100,3 @@ def _lint_variables(root: _Page, pages: dict[str, _Page]) -> Iterator[Finding]:
     for name in declared:
         if name not in used:
             yield _finding(root.source, "H008", f"{name!r} is declared, and used by no template", 1)
-
-
-def _lint_places(engine: TemplateEngine, page: _Page) -> Iterator[Finding]:
-    """Follow the page's HTML, and look at where each value stands."""
-    facts = page.facts or TemplateFacts()
-    for line in facts.unescaped:
-        yield _finding(page.source, "H004", "a value is marked as safe, and not escaped", line)
-    context = HTMLContext()
-    filters: list[str] = []
-    piped = inside = False
-    for line, kind, value in engine.environment.lex(page.source.text):
-        if kind == "data":
-            context.feed(value)
-        elif kind == "variable_begin":
-            inside, filters = True, []
-        elif kind == "variable_end":
-            inside = False
-            yield from _lint_place(page.source, context, filters[-1] if filters else "", line)
-            context.skip_value()
-        elif inside:
-            if kind == "name" and piped:
-                filters.append(value)
-            if kind != "whitespace":
-                piped = kind == "operator" and value == "|"
-
-
-def _lint_place(source: Source, context: HTMLContext, last_filter: str, line: int) -> Iterator[Finding]:
-    attribute = context.attribute
-    if context.place in {Place.TAG, Place.UNQUOTED}:
-        yield _finding(source, "H005", "a value stands in a tag without quotes round it", line)
-    if context.place is Place.RAW and (context.tag == "style" or last_filter != "tojson"):
-        yield _finding(
-            source, "H007", f"a value stands in <{context.tag}>; only tojson makes one safe in a script", line
-        )
-    if context.place in {Place.QUOTED, Place.UNQUOTED}:
-        if attribute in _ADDRESSES and not context.value_begun and last_filter not in {"safe_url", "urlencode"}:
-            yield _finding(
-                source, "H006", f"the address in {attribute} may be javascript:; put it through safe_url", line
-            )
-        if attribute == "style" or (attribute.startswith("on") and last_filter != "tojson"):
-            yield _finding(source, "H007", f"a value stands in {attribute}, which is code", line)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from ragtime.errors import InvalidArgumentError, TemplateError, TemplateNotFoundError, TemplateSyntaxError, did_you_mean
 from ragtime.monitoring.logging import get_logger
@@ -46,7 +47,8 @@ def check_page_name(name: str) -> str:
         or not name.endswith(_SUFFIXES)
         or any(sign in name for sign in '\\:%~*?"<>|')
         or any(part.startswith(".") or part.endswith((".", " ")) for part in parts)
-        or any(part.partition(".")[0].lower() in _DEVICES for part in parts)
+        or any(part.partition(".")[0].lower() in _DEVICES or part != part.strip() for part in parts)
+        or not name.isprintable()
     ):
         raise InvalidArgumentError(
             f"Not the name of a page: {name[:100]!r}; it is a relative path of plain names that ends in .html"
@@ -80,8 +82,8 @@ class PageFiles:
         self._check = check
         self._auto_reload = auto_reload
         self._loaded: dict[str, _Loaded] = {}
-        self._told: set[tuple[str, str]] = set()
-        self._lock = threading.Lock()
+        self._told: dict[str, str] = {}  # why a page in use is kept as it was
+        self._lock = threading.RLock()
 
     def names(self) -> list[str]:
         """Return the names of all pages, sorted."""
@@ -92,7 +94,7 @@ class PageFiles:
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 for file in files:
                     name = Path(folder, file).relative_to(base).as_posix()
-                    if file.endswith(_SUFFIXES) and not file.startswith(".") and self._path(root, name) is not None:
+                    if file.endswith(_SUFFIXES) and _can_be_served(root, name):
                         found.add(name)
         return sorted(found)
 
@@ -115,7 +117,8 @@ class PageFiles:
 
     def file(self, name: str) -> Path:
         """Return the file of a page; raises as ``source``."""
-        return self._load(name).path
+        self.source(name)
+        return self._loaded[name].path
 
     def reload(self) -> int:
         """Read changed files again; what has become wrong or unreadable keeps what it said before.
@@ -128,44 +131,59 @@ class PageFiles:
             try:
                 found = self._load(name)
             except TemplateNotFoundError:
-                with self._lock:
-                    self._loaded.pop(name, None)
+                self._loaded.pop(name, None)
                 changed += 1
             else:
                 changed += found.digest != known.digest or found.path != known.path
         return changed
 
     def _load(self, name: str) -> _Loaded:
-        check_page_name(name)
+        with self._lock:  # two readings at once could end in the wrong order
+            return self._load_locked(check_page_name(name))
+
+    def _load_locked(self, name: str) -> _Loaded:
         known = self._loaded.get(name)
-        path = next((path for root in self.roots if (path := self._path(root, name)) is not None), None)
-        if path is None:
-            hint = did_you_mean(name, self.names()) or f"; there are: {', '.join(self.names())}"
-            raise TemplateNotFoundError(f"There is no page {name!r}{hint}")
         try:
+            path = next((path for root in self.roots if (path := _path(root, name)) is not None), None)
+            if path is None:
+                return self._missed(name)
             found = _read(name, path, known if known is not None and known.path == path else None)
             if known is not None and found.source is not known.source:
                 self._check(found.source)
+        except TemplateNotFoundError:
+            raise
         except (OSError, TemplateError) as error:
             reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
             if known is None:
                 raise TemplateSyntaxError(f"Page {name!r}: {reason}") from None
-            if (name, reason) not in self._told:
-                self._told.add((name, reason))
+            if self._told.get(name) != reason:
+                self._told[name] = reason
                 _log.error("A page file cannot be used", page=name, reason=reason, kept=True)
             return known
-        with self._lock:
-            self._loaded[name] = found
+        self._told.pop(name, None)
+        self._loaded[name] = found
         return found
 
-    @staticmethod
-    def _path(root: Path, name: str) -> Path | None:
-        """Return the file of a name in a folder; ``None`` when there is none, or a link leads out of the folder."""
-        path = resolve_inside(root, name)
-        try:
-            return path if stat.S_ISREG(path.stat().st_mode) else None
-        except OSError:
-            return None
+    def _missed(self, name: str) -> NoReturn:
+        self._loaded.pop(name, None)
+        hint = did_you_mean(name, self.names()) or f"; there are: {', '.join(self.names())}"
+        raise TemplateNotFoundError(f"There is no page {name!r}{hint}")
+
+
+def _path(root: Path, name: str) -> Path | None:
+    """Return the file of a name in a folder; ``None`` when there is none."""
+    path = resolve_inside(root, name)
+    try:
+        return path if stat.S_ISREG(path.stat().st_mode) else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _can_be_served(root: Path, name: str) -> bool:
+    try:
+        return _path(root, check_page_name(name)) is not None
+    except (InvalidArgumentError, OSError):
+        return False
 
 
 def _read(name: str, path: Path, known: _Loaded | None) -> _Loaded:
@@ -178,7 +196,7 @@ def _read(name: str, path: Path, known: _Loaded | None) -> _Loaded:
     if len(data) > MAX_PAGE_BYTES:
         raise TemplateSyntaxError(f"is larger than {MAX_PAGE_BYTES:,} bytes")
     digest = hashlib.sha256(data).hexdigest()
-    racy = time.time_ns() - status.st_mtime_ns < _RACY_NANOSECONDS
+    racy = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RACY_NANOSECONDS
     if known is not None and known.digest == digest:
         return replace(known, stamp=stamp, racy=racy)
     try:

@@ -6,9 +6,10 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -80,11 +81,17 @@ class FileProblem:
         """The prompt that the file is named after."""
         return self.file.name.partition(".")[0]
 
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """The parts of the file's name that may tell version and locale: ``v2`` and ``de`` of ``answer.v2.de.json``."""
+        return tuple(self.file.name.split(".")[1:-1])
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
     """What was read from a file, and how to see that it is still the same."""
 
+    layer: str
     stamp: tuple[int, ...]
     racy: bool
     hash: str
@@ -100,12 +107,95 @@ class Snapshot:
         entries: The entries of each name, those of the winning layer first.
         problems: Files that could not be used.
         changed: How many files were read anew, or vanished, since the snapshot before.
+        files: What was read, by file, the winning layer first.
     """
 
     entries: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
     problems: tuple[FileProblem, ...] = ()
     changed: int = 0
     files: Mapping[Path, _File] = field(default_factory=dict, repr=False)
+    _around: tuple[tuple[Entry, ...], tuple[Entry, ...]] = field(default=((), ()), repr=False)
+
+    @classmethod
+    def of(
+        cls, files: Mapping[Path, _File], added: Sequence[Entry], weakest: Sequence[Entry], before: Snapshot | None
+    ) -> Self:
+        """Put files together.
+
+        Args:
+            files: What was read, by file, the winning layer first.
+            added: What wins over all files.
+            weakest: What all files win over.
+            before: The snapshot before; ``None`` means that there was none.
+
+        Returns:
+            The snapshot.
+        """
+        entries: dict[str, list[Entry]] = {}
+        for entry in added:
+            entries.setdefault(entry.definition.name, []).append(entry)
+        problems: list[FileProblem] = []
+        taken: dict[tuple[object, ...], Path] = {}
+        for path, file in files.items():
+            if file.problem is not None:
+                problems.append(FileProblem(path, file.layer, file.problem, kept=file.definition is not None))
+            if file.definition is None:
+                continue
+            entry = Entry(file.definition, file.layer, path)
+            first = taken.setdefault((file.layer, *entry.key), path)
+            if first is path:
+                entries.setdefault(entry.definition.name, []).append(entry)
+            else:
+                message = f"has the same name, version and locale as {first.name}, which is taken"
+                problems.append(FileProblem(path, file.layer, message, kept=False, duplicate=True))
+        for entry in weakest:
+            entries.setdefault(entry.definition.name, []).append(entry)
+        known = before.files if before else {}
+        changed = sum(not _same(known.get(path), file) for path, file in files.items())
+        return cls(
+            {name: tuple(entries[name]) for name in sorted(entries)},
+            tuple(problems),
+            changed + len(known.keys() - files.keys()),
+            files,
+            (tuple(added), tuple(weakest)),
+        )
+
+    def tell_problems(self, before: Snapshot) -> None:
+        """Log the problems that the snapshot before did not have."""
+        for problem in self.problems:
+            if problem not in before.problems:
+                reason, kept = problem.message, problem.kept
+                _log.error("A prompt file cannot be used", file=problem.file.name, reason=reason, kept=kept)
+
+    def changes(self, before: Snapshot) -> list[Entry]:
+        """Return the entries whose file said something else before."""
+        found = []
+        for path, file in self.files.items():
+            known = before.files.get(path)
+            if known is None or known.definition is None or file.definition is None:
+                continue
+            if file.definition != known.definition:
+                found.append(Entry(file.definition, file.layer, path))
+        return found
+
+    def rejecting(self, reasons: Mapping[Path, str], before: Snapshot) -> Snapshot:
+        """Return the snapshot with former definitions in the place of some.
+
+        Args:
+            reasons: Why each of these files cannot be used.
+            before: The snapshot that has the former ones.
+
+        Returns:
+            The changed snapshot.
+        """
+        files = dict(self.files)
+        for path, reason in reasons.items():
+            files[path] = replace(files[path], definition=before.files[path].definition, problem=reason)
+        return Snapshot.of(files, *self._around, before)
+
+
+def _same(known: _File | None, file: _File) -> bool:
+    return known is not None and (known.hash, known.problem) == (file.hash, file.problem)
 
 
 def read_layers(
@@ -128,48 +218,18 @@ def read_layers(
 
     Returns:
         The new snapshot.
+
+    Raises:
+        InvalidArgumentError: A layer's root is neither a folder nor a file.
     """
     known = before.files if before else {}
-    files: dict[Path, _File] = {}
-    problems: list[FileProblem] = []
-    found: list[Entry] = list(added)
-    for layer in reversed(layers):
-        taken: dict[tuple[str, str, str | None], Path] = {}
-        for path in _json_files(layer.root):
-            file = _read(path, known.get(path))
-            if file is None:
-                continue
-            files[path] = file
-            if file.problem is not None:
-                problems.append(FileProblem(path, layer.name, file.problem, kept=file.definition is not None))
-            if file.definition is None:
-                continue
-            entry = Entry(file.definition, layer.name, path)
-            first = taken.setdefault(entry.key, path)
-            if first is path:
-                found.append(entry)
-            else:
-                message = f"has the same name, version and locale as {first.name}, which is taken"
-                problems.append(FileProblem(path, layer.name, message, kept=False, duplicate=True))
-    _tell(problems, before)
-    changed = sum(not _same(known.get(path), file) for path, file in files.items()) + len(known.keys() - files.keys())
-    names: dict[str, list[Entry]] = {}
-    for entry in [*found, *weakest]:
-        names.setdefault(entry.definition.name, []).append(entry)
-    return Snapshot({name: tuple(names[name]) for name in sorted(names)}, tuple(problems), changed, files)
-
-
-def _same(known: _File | None, file: _File) -> bool:
-    return known is not None and (known.hash, known.problem) == (file.hash, file.problem)
-
-
-def _tell(problems: Sequence[FileProblem], before: Snapshot | None) -> None:
-    old = set(before.problems) if before else set()
-    for problem in problems:
-        if problem not in old:
-            _log.error(
-                "A prompt file cannot be used", file=problem.file.name, reason=problem.message, kept=problem.kept
-            )
+    files = {
+        path: file
+        for layer in reversed(layers)
+        for path in _json_files(layer.root)
+        if (file := _read(path, layer.name, known.get(path))) is not None
+    }
+    return Snapshot.of(files, added, weakest, before)
 
 
 def _json_files(root: Path | None) -> Iterator[Path]:
@@ -184,41 +244,41 @@ def _json_files(root: Path | None) -> Iterator[Path]:
     base = Path(os.path.realpath(root))
     for folder, names, files in os.walk(base):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        for file in sorted(files):
-            path = Path(folder, file)
-            if (
-                file.endswith(".json")
-                and not file.startswith(".")
-                and Path(os.path.realpath(path)).is_relative_to(base)
-            ):
+        for path in _visible(folder, [*files, *names]):
+            if Path(os.path.realpath(path)).is_relative_to(base):
                 yield path
 
 
-def _read(path: Path, known: _File | None) -> _File | None:
+def _visible(folder: str, names: Iterable[str]) -> list[Path]:
+    return [Path(folder, name) for name in sorted(names) if name.endswith(".json") and not name.startswith(".")]
+
+
+def _read(path: Path, layer: str, known: _File | None) -> _File | None:
     """Read one file, unless it is as it was; ``None`` when it has just gone."""
     stamp: tuple[int, ...] = ()
     digest = ""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return _File(stamp, racy=True, hash=digest, definition=None, problem="is no regular file")
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if known is not None and known.stamp == stamp and not known.racy:
             return known
+        if not stat.S_ISREG(status.st_mode):
+            former = known.definition if known else None
+            return _File(layer, stamp, racy=True, hash=digest, definition=former, problem="is no regular file")
         with path.open("rb") as file:
             data = file.read(MAX_PROMPT_BYTES + 1)
         digest = hashlib.sha256(data).hexdigest()
-        racy = time.time_ns() - status.st_mtime_ns < _RACY_NANOSECONDS
+        racy = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RACY_NANOSECONDS
         if known is not None and known.hash == digest:
             return known if known.racy and racy else replace(known, stamp=stamp, racy=racy)
-        return _File(stamp, racy, digest, read_definition(data))
+        return _File(layer, stamp, racy, digest, read_definition(data))
     except FileNotFoundError:
         return None
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     except TemplateSyntaxError as error:
         reason = str(error)
-    return _File(stamp, racy=True, hash=digest, definition=known.definition if known else None, problem=reason)
+    return _File(layer, stamp, racy=True, hash=digest, definition=known.definition if known else None, problem=reason)
 
 
 def read_definition(data: bytes) -> PromptDefinition:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Cut", "FittedPrompt", "fit_values"]
 
 _ELLIPSIS = "…"
-_FENCE = re.compile(r"^(?P<mark>`{3,}|~{3,}).*?(?:^(?P=mark)[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,}).*?(?:^ {0,3}(?P=mark)[`~]*[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"\S+")
 _LONG_WORD = 40  # characters; longer ones, as in writing without spaces, may be cut inside
+_JOINER = "\N{ZERO WIDTH JOINER}"
+_SKIN_TONES = ("\N{EMOJI MODIFIER FITZPATRICK TYPE-1-2}", "\N{EMOJI MODIFIER FITZPATRICK TYPE-6}")
 _CUTTABLE = {"string", "any", "list", "messages"}
 
 
@@ -231,6 +233,16 @@ def _words(text: str, start: int, end: int) -> list[tuple[int, int]]:
         if word.end() - word.start() <= _LONG_WORD:
             found.append(word.span())
             continue
-        cuts = [place for place in range(word.start(), word.end()) if not unicodedata.combining(text[place])]
+        inner = range(word.start() + 1, word.end())
+        cuts = [word.start(), *(place for place in inner if not _belongs_together(text[place - 1], text[place]))]
         found.extend(zip(cuts, [*cuts[1:], word.end()], strict=True))
     return found
+
+
+def _belongs_together(one: str, other: str) -> bool:
+    """Whether two signs are one to a reader, as far as that can be told without a grammar of scripts."""
+    return (
+        unicodedata.category(other).startswith("M")
+        or _JOINER in {one, other}
+        or _SKIN_TONES[0] <= other <= _SKIN_TONES[1]
+    )

@@ -9,7 +9,7 @@ from ragtime.errors import TemplateError, TemplateVariableError
 from ragtime.utils.templates.findings import Finding
 from ragtime.utils.templates.prompts.catalogue import Entry, Snapshot
 from ragtime.utils.templates.prompts.definitions import InsertEntry, PromptDefinition, PromptTest
-from ragtime.utils.templates.prompts.prompt import Prompt, UndeclaredVariableError
+from ragtime.utils.templates.prompts.prompt import Prompt, UndeclaredVariableError, WrongDefaultError
 
 __all__ = ["lint_prompts"]
 
@@ -63,6 +63,8 @@ def _lint_entry(entry: Entry, bind: Binder) -> Iterator[Finding]:
             bound[variant] = bind(entry, variant)
         except UndeclaredVariableError as error:
             yield finding("P003", str(error))
+        except WrongDefaultError as error:
+            yield finding("P007", str(error))
         except TemplateError as error:
             yield finding("P002", str(error))
     yield from _lint_texts(definition, finding)
@@ -78,6 +80,8 @@ def _lint_texts(definition: PromptDefinition, finding: Callable[..., Finding]) -
     texts += [
         (f"variants.{name}.{place}", text) for name, body in definition.variants.items() for place, text in body.texts()
     ]
+    if definition.example_template is not None:
+        texts.append(("example_template", definition.example_template))
     texts += [(f"partials.{name}", text) for name, text in definition.partials.items()]
     declared = set(definition.variables or ())
     for place, text in texts:
@@ -104,11 +108,9 @@ def _lint_uses(definition: PromptDefinition, bound: list[Prompt], finding: Calla
     bodies = [definition, *definition.variants.values()]
     used = {name for prompt in bound for name in prompt.used}
     used |= {entry.insert for body in bodies for entry in body.messages or () if isinstance(entry, InsertEntry)}
-    for name, variable in (definition.variables or {}).items():
+    for name in definition.variables or ():
         if name not in used:
             yield finding("P004", f"{name!r} is declared, and used by no template")
-        if variable.default is not None and not bound[0].accepts(name, variable.default):
-            yield finding("P007", f"the default of {name!r} is not of the type {variable.type}")
     included = {name for prompt in bound for name in prompt.included}
     for name in definition.partials:
         if name not in included:

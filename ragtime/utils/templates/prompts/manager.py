@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from ragtime.config.settings import Settings, get_settings
-from ragtime.errors import InvalidArgumentError, TemplateNotFoundError, TemplateSyntaxError
+from ragtime.errors import InvalidArgumentError, TemplateError, TemplateNotFoundError, TemplateSyntaxError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.utils.files import remove_file, resolve_inside, write_json
@@ -27,7 +27,7 @@ from ragtime.utils.templates.prompts.catalogue import (
     explain_validation,
     read_layers,
 )
-from ragtime.utils.templates.prompts.definitions import PromptDefinition
+from ragtime.utils.templates.prompts.definitions import PromptDefinition, check_locale
 from ragtime.utils.templates.prompts.prompt import Prompt, PromptSource, RenderedMessages, RenderedPrompt
 from ragtime.utils.templates.prompts.resolution import Resolution, choose_variant, resolve
 
@@ -111,13 +111,14 @@ class PromptManager:
             InvalidArgumentError: `path` is neither a folder nor a file.
         """
         chosen = (settings or get_settings()).templates
-        self._default_locale = chosen.locale
+        self._default_locale = _usual_locale(chosen.locale, "templates.locale")
         self._auto_reload = chosen.auto_reload
         self._engine = TemplateEngine(
             autoescape=False,
             limits=RenderLimits.from_settings(chosen),
             cache=TemplateCache(chosen.cache_size) if cache is None else cache,
             filters=_prompt_filters,
+            scoped=True,
         )
         self._layers: list[Layer] = []
         if chosen.directory is not None:
@@ -195,9 +196,9 @@ class PromptManager:
             TemplateSyntaxError: It cannot be used.
             InvalidArgumentError: Both `variant` and `subject` are given, or a locale does not look like one.
         """
-        if self._auto_reload:
-            self._read("reload_prompts", level=logging.DEBUG)
-        state = self._state
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"A prompt is got by its name, a text; found {type(name).__name__}")
+        state = self._current()
         key = (name, str(version) if version is not None else None, locale, variant)
         found = state.bound.get(key) if subject is None else None
         return found or self._bind(state, key, subject)
@@ -239,7 +240,7 @@ class PromptManager:
     def _warn_once(self, key: str, name: str, reason: str) -> None:
         if key not in self._told and len(self._told) < _MOST_ASKED:
             self._told.add(key)
-            _log.warning("Another prompt is taken than was asked for", prompt=name, reason=reason)
+            _log.warning("Another prompt is taken than was asked for", template=name, reason=reason)
 
     def list_prompts(self, category: str | None = None) -> list[str]:
         """List the prompts.
@@ -250,7 +251,7 @@ class PromptManager:
         Returns:
             Their names, sorted.
         """
-        entries = self._state.snapshot.entries
+        entries = self._current().snapshot.entries
         return [
             name
             for name, found in entries.items()
@@ -259,7 +260,7 @@ class PromptManager:
 
     def entries(self) -> list[Entry]:
         """Return every definition of every layer with where it comes from, sorted by name, the winning layer first."""
-        return [entry for found in self._state.snapshot.entries.values() for entry in found]
+        return [entry for found in self._current().snapshot.entries.values() for entry in found]
 
     def explain(
         self, name: str, *, version: str | int | None = None, locale: str | None = None, variant: str | None = None
@@ -278,7 +279,7 @@ class PromptManager:
         Raises:
             TemplateError: As ``get``.
         """
-        state = self._state
+        state = self._current()
         resolution = self._resolve(state.snapshot, name, str(version) if version is not None else None, locale)
         prompt = self._prompt(resolution.entry, state.snapshot, variant)
         return PromptExplanation(
@@ -341,7 +342,7 @@ class PromptManager:
             write_json(file, entry.definition.model_dump(mode="json", exclude_defaults=True))
             self._added.pop(entry.key, None)
             self._replace(anew=True)
-        _log.debug("Prompt saved", prompt=entry.definition.name, version=entry.definition.version, file=file.name)
+        _log.debug("Prompt saved", template=entry.definition.name, version=entry.definition.version, file=file.name)
         return file
 
     def _to_save(self, prompt: str | PromptDefinition | Mapping[str, Any]) -> Entry:
@@ -369,13 +370,14 @@ class PromptManager:
             TemplateNotFoundError: There is none to remove; packaged ones cannot be.
             StorageError: A file cannot be removed.
         """
+        wanted = locale and _usual_locale(locale, "locale")
 
         def meant(entry: Entry) -> bool:
             definition = entry.definition
             return (
                 definition.name == name
-                and version in {None, definition.version}
-                and locale in {None, definition.locale}
+                and (version is None or str(version) == definition.version)
+                and wanted in {None, definition.locale}
             )
 
         with self._lock:
@@ -393,7 +395,7 @@ class PromptManager:
             for file in files:
                 remove_file(file)
             self._replace(anew=True)
-        _log.debug("Prompt removed", prompt=name, definitions=len(added) + len(files))
+        _log.debug("Prompt removed", template=name, definitions=len(added) + len(files))
         return len(added) + len(files)
 
     def reload(self) -> int:
@@ -421,7 +423,7 @@ class PromptManager:
         """
         from ragtime.utils.templates.prompts.lint import lint_prompts  # noqa: PLC0415 - imports Jinja
 
-        state = self._state
+        state = self._current()
         if name is not None and name not in state.snapshot.entries:
             problems = [problem for problem in state.snapshot.problems if problem.name == name]
             if not problems:
@@ -431,6 +433,11 @@ class PromptManager:
         )
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _current(self) -> _State:
+        if self._auto_reload:
+            self._read("reload_prompts", level=logging.DEBUG)
+        return self._state
 
     def _read(self, operation: str, *, level: int = logging.INFO) -> int:
         with self._lock, log_operation(_log, operation, level=level) as told:
@@ -444,17 +451,30 @@ class PromptManager:
         snapshot = read_layers(
             self._layers, added=list(self._added.values()), weakest=_packaged(), before=state.snapshot
         )
+        snapshot = self._without_worse(snapshot, state.snapshot)
+        snapshot.tell_problems(state.snapshot)
         if anew or snapshot.changed or not state.snapshot.entries:
             self._state = _State(snapshot)
         else:
             state.snapshot = snapshot  # the same prompts, with newer time stamps
         return snapshot
 
-    def _check(self, entry: Entry) -> Prompt:
+    def _without_worse(self, snapshot: Snapshot, before: Snapshot) -> Snapshot:
+        """Put former definitions in the place of changed ones that cannot be used."""
+        worse: dict[Path, str] = {}
+        for entry in snapshot.changes(before):
+            try:
+                self._check(entry, snapshot)
+            except TemplateError as error:
+                worse[cast("Path", entry.file)] = str(error)
+        return snapshot.rejecting(worse, before) if worse else snapshot
+
+    def _check(self, entry: Entry, snapshot: Snapshot | None = None) -> Prompt:
         """Bind every variant of a definition, so that what is wrong is told before it is kept."""
+        among = snapshot or self._state.snapshot
         for variant in entry.definition.variants:
-            self._prompt(entry, self._state.snapshot, variant)
-        return self._prompt(entry, self._state.snapshot, None)
+            self._prompt(entry, among, variant)
+        return self._prompt(entry, among, None)
 
     def _writable(self) -> Layer:
         if not self._layers:
@@ -462,6 +482,13 @@ class PromptManager:
                 "There is no folder to save prompts in: give PromptManager a path, or set templates.directory"
             )
         return self._layers[-1]
+
+
+def _usual_locale(locale: str, what: str) -> str:
+    try:
+        return check_locale(locale)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{what}: {error}; found {locale[:50]!r}") from None
 
 
 def _prompt_filters() -> Mapping[str, Callable[..., Any]]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol, Self
 
 from ragtime.errors import (
+    RenderLimitError,
     TemplateError,
     TemplateNotFoundError,
     TemplateSyntaxError,
@@ -18,7 +19,9 @@ from ragtime.errors import (
 from ragtime.protocols import Message, TokenCounter
 from ragtime.utils.hashing import content_hash
 from ragtime.utils.templates.engine.engine import Source, TemplateEngine
+from ragtime.utils.templates.engine.plain import plain
 from ragtime.utils.templates.engine.simple import SimpleTemplate, expand_partials
+from ragtime.utils.templates.prompts.closure import Closure
 from ragtime.utils.templates.prompts.definitions import (
     ExamplesEntry,
     InsertEntry,
@@ -29,13 +32,26 @@ from ragtime.utils.templates.prompts.definitions import (
 from ragtime.utils.templates.prompts.fitting import FittedPrompt, fit_values
 from ragtime.utils.templates.prompts.variables import VariableTable
 
-__all__ = ["Prompt", "PromptSource", "RenderedMessages", "RenderedPrompt", "UndeclaredVariableError"]
+__all__ = [
+    "Prompt",
+    "PromptSource",
+    "RenderedMessages",
+    "RenderedPrompt",
+    "UndeclaredVariableError",
+    "WrongDefaultError",
+]
 
 _EXAMPLES = "examples"
+_EXAMPLE = "example_template"
+_JINJA_WORD = "self"
 
 
 class UndeclaredVariableError(TemplateSyntaxError):
     """A template uses a variable that its prompt does not declare."""
+
+
+class WrongDefaultError(TemplateSyntaxError):
+    """The default of a variable is not of its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +109,7 @@ class RenderedMessages(list[Message]):
 class _Text(Protocol):
     """A template text of either syntax."""
 
-    def render(self, values: Mapping[str, Any]) -> str: ...
+    def render(self, values: Mapping[str, Any], max_characters: int | None = None) -> str: ...
 
 
 class _JinjaText:
@@ -104,7 +120,7 @@ class _JinjaText:
     def __init__(self, engine: TemplateEngine, source: Source, lookup: Callable[[str], Source]) -> None:
         self._engine, self.source, self._lookup = engine, source, lookup
 
-    def render(self, values: Mapping[str, Any]) -> str:
+    def render(self, values: Mapping[str, Any], max_characters: int | None = None) -> str:  # noqa: ARG002 - the engine's
         return self._engine.render(self.source, values, self._lookup)
 
 
@@ -157,86 +173,90 @@ class Prompt:
         self._engine = engine
         self._simple = definition.effective_syntax == "simple"
         self._body = definition if variant is None else definition.variants[variant]
-        self._closure = _Closure(definition, engine, find)
+        self._closure = Closure(definition, engine, find)
+        self._required: dict[str, int] = {}
+        self._optional: dict[str, int] = {}
         self._texts = {place: self._text(place, text) for place, text in self._body.texts()}
+        self._example = self._text(_EXAMPLE, definition.example_template) if definition.example_template else None
         self._table = self._make_table()
         self.source = PromptSource(definition.name, definition.version, self._hash(), variant, definition.locale)
 
     # --- binding ------------------------------------------------------------------------------------------------
 
     def _text(self, place: str, text: str) -> _Text:
-        name = self.definition.name if place == "template" else f"{self.definition.name}, {place}"
+        """Make a template text ready, and note the variables it uses."""
         if self._simple:
-            return SimpleTemplate(expand_partials(text, self.definition.partials))
+            simple = SimpleTemplate(expand_partials(text, self.definition.partials))
+            lines = SimpleTemplate(text).names  # in a partial, a line would be that of the expanded text
+            self._note(place, {name: lines.get(name, line) for name, line in simple.names.items()}, {})
+            return simple
+        name = self.definition.name if place == "template" else f"{self.definition.name}, {place}"
         source = Source(name, text, self.file)
-        self._closure.add(source)
+        self._note(place, *self._closure.add(source))
+        self._engine.compile(source)
         return _JinjaText(self._engine, source, self._closure.lookup)
+
+    def _note(self, place: str, required: Mapping[str, int], optional: Mapping[str, int]) -> None:
+        if place == _EXAMPLE or ".examples." in place:
+            return  # their variables are the fields of the examples
+        if _JINJA_WORD in required and not self._simple:
+            raise TemplateSyntaxError(
+                f"Prompt {self.definition.name!r}, line {required[_JINJA_WORD]}: self is Jinja's word, and no variable"
+            )
+        self._required |= {name: line for name, line in required.items() if name not in self._required}
+        self._optional |= {name: line for name, line in optional.items() if name not in self._optional}
 
     def _hash(self) -> str:
         definition = self.definition
+        variables = (definition.variables or {}).items()
         return content_hash(
             {
                 "syntax": definition.effective_syntax,
                 "texts": [[place, text] for place, text in self._body.texts()],
                 "entries": [entry.model_dump(mode="json") for entry in self._body.messages or ()],
-                "variables": {
-                    name: [variable.type, variable.required, variable.default]
-                    for name, variable in (definition.variables or {}).items()
-                },
-                "partials": {name: source.hash for name, source in self._closure.sources.items()}
-                or dict(definition.partials),
+                "variables": {name: [one.type, one.required, one.default] for name, one in variables},
+                "included": {
+                    name: definition.partials[name] for name in sorted(self.included & definition.partials.keys())
+                }
+                if self._simple
+                else self._closure.hashes,
                 "examples": [list(definition.examples), definition.example_template, definition.example_separator],
             }
         )
 
     def _make_table(self) -> VariableTable:
         definition = self.definition
-        required, optional = self._used()
-        inserts = [entry.insert for entry in self._body.messages or () if isinstance(entry, InsertEntry)]
-        declared = definition.variables
-        if declared is None:
+        given = {_EXAMPLES} if definition.examples else set()
+        required = {name: line for name, line in self._required.items() if name not in given}
+        optional = {name: line for name, line in self._optional.items() if name not in given | required.keys()}
+        lines = {**optional, **required}
+        absent: dict[str, Any] = {}
+        if definition.variables is None:
             variables = {name: PromptVariable(type="any") for name in required}
             variables |= {name: PromptVariable(type="any", required=False) for name in optional}
+            inserts = [entry.insert for entry in self._body.messages or () if isinstance(entry, InsertEntry)]
             variables |= {name: PromptVariable(type="messages") for name in inserts}
-            absent: dict[str, Any] = {}
         else:
-            variables = declared
-            undeclared = {name: line for name, line in {**optional, **required}.items() if name not in declared}
-            if undeclared:
-                name, line = next(iter(undeclared.items()))
-                hint = did_you_mean(name, declared)
-                raise UndeclaredVariableError(
-                    f"Prompt {definition.name!r}, line {line}: uses {name!r}, which is not among its variables{hint}"
+            variables = dict(definition.variables)
+            self._check_declared(lines, variables)
+            absent = {name: variable.default for name, variable in variables.items() if not variable.required}
+        table = VariableTable(definition.name, definition.version, variables, lines, simple=self._simple, absent=absent)
+        for name, default in absent.items():
+            if default is not None and not table.accepts(name, default):
+                raise WrongDefaultError(
+                    f"Prompt {definition.name!r}: the default of {name!r} is not of the type {variables[name].type}"
                 )
-            absent = {name: variable.default for name, variable in declared.items() if not variable.required}
-        return VariableTable(
-            definition.name,
-            definition.version,
-            variables,
-            {**optional, **required},
-            simple=self._simple,
-            absent=absent,
-        )
+        return table
 
-    def _used(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the required and the optional variables of the texts, each with the line of its first use."""
-        required: dict[str, int] = {}
-        optional: dict[str, int] = {}
-        for place, text in self._body.texts():
-            if ".examples." in place:
-                continue  # their variables are the fields of the examples
-            if self._simple:
-                known = SimpleTemplate(text).names
-                slots = SimpleTemplate(expand_partials(text, self.definition.partials)).names
-                required |= {name: known.get(name, line) for name, line in slots.items() if name not in required}
-                continue
-            facts = self._closure.facts(self._texts[place].source.name)  # type: ignore[attr-defined]
-            required |= {name: line for name, line in facts[0].items() if name not in required}
-            optional |= {name: line for name, line in facts[1].items() if name not in optional}
-        if self.definition.examples:
-            required.pop(_EXAMPLES, None)
-            optional.pop(_EXAMPLES, None)
-        return required, {name: line for name, line in optional.items() if name not in required}
+    def _check_declared(self, lines: Mapping[str, int], variables: Mapping[str, PromptVariable]) -> None:
+        for name, line in lines.items():
+            if name not in variables:
+                hint = did_you_mean(name, variables)
+                raise UndeclaredVariableError(
+                    f"Prompt {self.definition.name!r}, line {line}: uses {name!r}, which it does not declare{hint}"
+                )
+        if _JINJA_WORD in variables and not self._simple:
+            raise TemplateSyntaxError(f"Prompt {self.definition.name!r}: self is a word of Jinja's, and no variable")
 
     # --- rendering ----------------------------------------------------------------------------------------------
 
@@ -252,9 +272,9 @@ class Prompt:
 
     @property
     def included(self) -> frozenset[str]:
-        """The names of the partials and other prompts that its templates include, be it through others."""
+        """The names of its own partials that its templates include, be it through others."""
         if not self._simple:
-            return frozenset(self._closure.sources)
+            return self._closure.partials
         found: set[str] = set()
         pending = [text for _, text in self._body.texts()] + [self.definition.example_template or ""]
         while pending:
@@ -262,10 +282,6 @@ class Prompt:
             found |= names
             pending += [self.definition.partials[name] for name in names]
         return frozenset(found)
-
-    def accepts(self, name: str, value: Any) -> bool:
-        """Whether its variable `name` takes `value`."""
-        return self._table.accepts(name, value)
 
     @property
     def is_chat(self) -> bool:
@@ -348,11 +364,14 @@ class Prompt:
     def _write(self, values: dict[str, Any]) -> str:
         if self._body.template is None:
             return "\n\n".join(message["content"] for message in self._write_messages(values))
-        return self._texts["template"].render(self._with_examples(values))
+        return self._render("template", self._with_examples(values))
+
+    def _render(self, place: str, values: Mapping[str, Any]) -> str:
+        return self._texts[place].render(values, self._engine.limits.max_output_characters)
 
     def _with_examples(self, values: dict[str, Any]) -> dict[str, Any]:
         if self.definition.examples:
-            values[_EXAMPLES] = self._examples
+            values[_EXAMPLES] = plain(self._examples)  # a copy: a template must not be given the definition's own
         return values
 
     def _write_messages(self, values: dict[str, Any]) -> list[Message]:
@@ -362,11 +381,17 @@ class Prompt:
         found: list[Message] = []
         for index, entry in enumerate(self._body.messages):
             if isinstance(entry, RoleEntry):
-                found.append({"role": entry.role, "content": self._texts[f"messages[{index}]"].render(values)})
+                found.append({"role": entry.role, "content": self._render(f"messages[{index}]", values)})
             elif isinstance(entry, InsertEntry):
                 found.extend(self._inserted(entry, values.get(entry.insert)))
             else:
                 found.extend(self._example_messages(index, entry))
+        size = sum(len(message["content"]) for message in found)
+        if size > self._engine.limits.max_output_characters:
+            raise RenderLimitError(
+                f"Prompt {self.definition.name!r}: stopped: messages of {size:,} characters together "
+                "(templates.max_output_characters)"
+            )
         return found
 
     def _inserted(self, entry: InsertEntry, messages: list[Message] | None) -> list[Message]:
@@ -381,10 +406,11 @@ class Prompt:
     @cached_property
     def _examples(self) -> Any:
         definition = self.definition
-        if definition.example_template is None:
+        if self._example is None:
             return [dict(example) for example in definition.examples]
-        text = self._text("example_template", definition.example_template)
-        return definition.example_separator.join(_write_example(definition, text, one) for one in definition.examples)
+        return definition.example_separator.join(
+            _write_example(definition, self._example, one) for one in definition.examples
+        )
 
     def _example_messages(self, index: int, entry: ExamplesEntry) -> list[Message]:
         return [
@@ -399,62 +425,7 @@ class Prompt:
 
 def _write_example(definition: PromptDefinition, text: _Text, example: Mapping[str, Any]) -> str:
     try:
-        return text.render(example)
+        return text.render(plain(example))
     except KeyError as error:
         field = error.args[0]
     raise TemplateError(f"Prompt {definition.name!r}: an example has no field {field!r}")
-
-
-class _Closure:
-    """All sources that the templates of a prompt include, found before anything is rendered."""
-
-    def __init__(
-        self, definition: PromptDefinition, engine: TemplateEngine, find: Callable[[str], PromptDefinition | None]
-    ) -> None:
-        self.sources: dict[str, Source] = {}
-        self._definition, self._engine, self._find = definition, engine, find
-        self._roots: dict[str, Source] = {}
-        self._facts: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
-
-    def lookup(self, name: str) -> Source:
-        """Find an included source by name."""
-        return self.sources[name]
-
-    def add(self, source: Source, path: tuple[str, ...] = ()) -> None:
-        """Add what `source` includes, and note what it uses."""
-        from ragtime.utils.templates.engine.analysis import analyse  # noqa: PLC0415 - imports Jinja
-
-        facts = analyse(self._engine, source)
-        if facts.dynamic:
-            raise TemplateSyntaxError(
-                f"Template {source.name!r}, line {facts.dynamic[0]}: the name of what is included must be written out"
-            )
-        required, optional = dict(facts.required), dict(facts.optional)
-        for name, line in facts.references.items():
-            if name in path:
-                circle = " → ".join([*path, name])
-                raise TemplateSyntaxError(f"Template {source.name!r}, line {line}: includes itself: {circle}")
-            if name not in self.sources:
-                self.sources[name] = self._found(name, source, line)
-            self.add(self.sources[name], (*path, name))
-            inner = self._facts[name]
-            required |= {variable: line for variable in inner[0] if variable not in required}
-            optional |= {variable: line for variable in inner[1] if variable not in optional}
-        self._facts[source.name] = required, {name: line for name, line in optional.items() if name not in required}
-
-    def facts(self, name: str) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the required and optional variables of a source and of all that it includes."""
-        return self._facts[name]
-
-    def _found(self, name: str, by: Source, line: int) -> Source:
-        partials = self._definition.partials
-        if name in partials:
-            return Source(name, partials[name], by.file)
-        other = self._find(name)
-        if other is not None and other.template is not None and other.effective_syntax == "jinja":
-            return Source(name, other.template)
-        hint = did_you_mean(name, partials)
-        raise TemplateNotFoundError(
-            f"Template {by.name!r}, line {line}: includes {name[:100]!r}, which is neither a partial of this prompt "
-            f"nor a text prompt in Jinja's syntax{hint}"
-        )

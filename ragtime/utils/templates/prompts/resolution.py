@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from ragtime.utils.templates.prompts.definitions import PromptDefinition, check_
 
 __all__ = ["Resolution", "choose_variant", "resolve"]
 
+_VERSION_HINT = re.compile(r"v\d[\w-]*")
 _LAST_LOCALE = "en"  # the packaged prompts'
 
 
@@ -67,7 +69,7 @@ def resolve(
     for asked in dict.fromkeys(each for each in (wanted, default_locale, _LAST_LOCALE) if each is not None):
         chain = [*_parents(asked), None]
         for layer in layers:
-            _check_broken(snapshot, name, layer)
+            _check_broken(snapshot, name, layer, version, chain)
             fitting = [one for one in entries if one.layer == layer and one.definition.locale in chain]
             steps.append(f"{layer}, locale {asked}: {_told(fitting)}")
             if fitting:
@@ -109,10 +111,24 @@ def _told(entries: Sequence[Entry]) -> str:
     return "; ".join(found) or "nothing"
 
 
-def _check_broken(snapshot: Snapshot, name: str, layer: str) -> None:
+def _check_broken(snapshot: Snapshot, name: str, layer: str, version: str | None, chain: Sequence[str | None]) -> None:
+    """Raise when a file that cannot be read might be the one that is asked for, by what its name tells."""
     for problem in snapshot.problems:
-        if problem.layer == layer and problem.name == name and not (problem.kept or problem.duplicate):
+        if problem.layer != layer or problem.name != name or problem.kept or problem.duplicate:
+            continue
+        versions = [hint[1:] for hint in problem.hints if _VERSION_HINT.fullmatch(hint)]
+        locales = [_known_locale(hint) for hint in problem.hints if not _VERSION_HINT.fullmatch(hint)]
+        other_version = version is not None and bool(versions) and version not in versions
+        other_locale = bool(locales) and not any(locale in chain for locale in locales)
+        if not (other_version or other_locale):
             raise TemplateSyntaxError(f"Prompt {name!r}: the file {problem.file} {problem.message}")
+
+
+def _known_locale(hint: str) -> str | None:
+    try:
+        return check_locale(hint)
+    except ValueError:
+        return None
 
 
 def _missing(snapshot: Snapshot, name: str, version: str | None, locale: str | None) -> str:

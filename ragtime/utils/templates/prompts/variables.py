@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ragtime.errors import TemplateVariableError, VariableProblem, did_you_mean
 from ragtime.protocols import Message
-from ragtime.utils.templates.engine.plain import UnsupportedValueError, kind_of, plain
+from ragtime.utils.templates.engine.plain import TrustedHTML, UnsupportedValueError, kind_of, plain
 from ragtime.utils.templates.prompts.definitions import PromptVariable
 
 __all__ = ["VariableTable"]
 
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
+_MOST_BITS = 10_000  # of a number that is written; Python refuses more than 4,300 digits
 _WRITABLE = frozenset({str, int, float, bool, type(None)})  # in the simple syntax
 
 
@@ -23,6 +24,8 @@ class _MistypedError(Exception):
 def _of(*kinds: type) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         found = plain(value)
+        if type(found) is TrustedHTML:  # which is a text to a prompt
+            found = str(found)
         if type(found) not in kinds:
             raise _MistypedError
         return found
@@ -36,9 +39,10 @@ def _messages(value: Any) -> list[Message]:
         raise _MistypedError
     messages: list[Message] = []
     for item in found:
-        if type(item) is not dict or item.get("role") not in _ROLES or type(item.get("content")) is not str:
+        role = item.get("role") if type(item) is dict else None
+        if type(role) is not str or role not in _ROLES or type(item.get("content")) is not str:
             raise _MistypedError
-        messages.append({"role": item["role"], "content": item["content"]})
+        messages.append({"role": cast("Any", role), "content": item["content"]})
     return messages
 
 
@@ -62,7 +66,17 @@ class VariableTable:
         lines: The line of the templates, from 1, on which each is used first; unused ones are not in it.
     """
 
-    __slots__ = ("_defaults", "_names", "_required", "_simple", "_template", "_version", "lines", "variables")
+    __slots__ = (
+        "_defaults",
+        "_names",
+        "_required",
+        "_shared",
+        "_simple",
+        "_template",
+        "_version",
+        "lines",
+        "variables",
+    )
 
     def __init__(
         self,
@@ -90,6 +104,7 @@ class VariableTable:
         self._names = frozenset(variables)
         self._required = frozenset(name for name, variable in variables.items() if variable.required)
         self._defaults = dict(absent)
+        self._shared = [name for name, value in absent.items() if isinstance(value, list | dict)]
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of every variable as plain data, defaults filled in.
@@ -106,6 +121,9 @@ class VariableTable:
         names = given.keys()
         fits = self._required <= names <= self._names
         values = {**self._defaults, **given}
+        for name in self._shared:  # a template must not be given the definition's own list
+            if name not in given:
+                values[name] = plain(values[name])
         wrong: dict[str, str] = {}
         for name, value in given.items():
             variable = self.variables.get(name)
@@ -137,8 +155,12 @@ class VariableTable:
         if value is None and not variable.required:
             return None
         found = _CHECKS[variable.type][0](value)
-        if self._simple and variable.type != "messages" and (found is None or type(found) not in _WRITABLE):
-            raise _MistypedError
+        if self._simple and variable.type != "messages":
+            found = str(found) if isinstance(found, str) else found
+            if found is None or type(found) not in _WRITABLE:
+                raise _MistypedError
+            if type(found) is int and found.bit_length() > _MOST_BITS:
+                raise _TooLongError("a number of thousands of digits")
         if variable.max_characters is not None and type(found) is str and len(found) > variable.max_characters:
             raise _TooLongError(f"at most {variable.max_characters:,} characters, found {len(found):,}")
         return found
