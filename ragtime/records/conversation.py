@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, AwareDatetime, Discriminator, Field, JsonValue, Tag, model_validator
 
@@ -277,8 +277,8 @@ class StoredTurn(Record):
     parent_id: Identifier | None = None
 
 
-class LexicalMatch(Record):
-    """A turn that holds a searched stem.
+class LexicalMatch(NamedTuple):
+    """A turn that holds a searched stem; a plain tuple, for a search may make thousands.
 
     Attributes:
         conversation_id: Its conversation.

@@ -1,0 +1,699 @@
+"""A conversation: turns that are only ever added, read in many ways."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import JsonValue
+
+from ragtime.config.settings import Settings, get_settings
+from ragtime.errors import InvalidArgumentError
+from ragtime.protocols import ConversationStore, TokenCounter
+from ragtime.records.conversation import (
+    ConversationHead,
+    Feedback,
+    Fork,
+    Interaction,
+    InteractionRole,
+    StoredTurn,
+    now,
+)
+from ragtime.services.conversation.formats import Format, export_messages, import_messages
+from ragtime.services.conversation.formats.native import from_native, to_native
+from ragtime.services.conversation.lexical import LexicalIndex
+from ragtime.services.conversation.tree import TurnTree
+from ragtime.services.conversation.window import Unanswered, Window, WindowIndex
+from ragtime.utils.tokens import EstimatedTokenCounter
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+__all__ = ["Branch", "Conversation", "FoundTurn"]
+
+_SKEW = timedelta(minutes=5)  # clocks of machines differ
+
+Where = Mapping[str, Any] | Callable[[Interaction], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One branch of a conversation.
+
+    Attributes:
+        tip: Id of its last turn; ``switch`` takes it.
+        turns: How many turns it has.
+        active: Whether it is the one that is read and added to.
+    """
+
+    tip: str
+    turns: int
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTurn:
+    """A turn that a search has found.
+
+    Attributes:
+        interaction: The turn.
+        score: How well it matches, comparable within one search.
+        place: Where it stands in the active branch, from 0.
+    """
+
+    interaction: Interaction
+    score: float
+    place: int
+
+
+class Conversation:
+    """Turns in order, with branches, ratings and metadata, in memory.
+
+        >>> conversation = Conversation()
+        >>> question = conversation.add_interaction("user", "How long are returns free?")
+        >>> answer = conversation.add_interaction("assistant", "For 30 days.", document_ids=["returns"])
+        >>> conversation.add_feedback(answer.id, 5).stars
+        5.0
+        >>> [turn.role for turn in conversation.get_interactions()]
+        ['user', 'assistant']
+
+    Turns are only ever added: windows, summaries and branches are views. Methods may be called from many threads.
+
+    Attributes:
+        conversation_id: Identifies it.
+        user_id: Whose it is; ``None`` when that does not matter.
+        created_at: When it began, in UTC.
+        settings: The settings.
+    """
+
+    def __init__(
+        self,
+        conversation_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """Begin a conversation.
+
+        Args:
+            conversation_id: Identifies it; ``None`` means a new UUID.
+            user_id: Whose it is; ``None`` when that does not matter.
+            metadata: Anything that JSON can hold; ``None`` means nothing.
+            settings: The settings; ``None`` means the current ones.
+            clock: Returns the current time with a time zone; ``None`` means that of the machine.
+
+        Raises:
+            pydantic.ValidationError: An id or the metadata is none.
+        """
+        self._clock = clock or now
+        head = ConversationHead(
+            id=str(uuid.uuid4()) if conversation_id is None else conversation_id,
+            user_id=user_id,
+            created_at=self._clock(),
+            metadata=metadata or {},
+        )
+        self._setup(head, TurnTree(), settings or get_settings(), None)
+
+    def _setup(
+        self, head: ConversationHead, tree: TurnTree, settings: Settings, store: ConversationStore | None
+    ) -> None:
+        self._head = head
+        self._tree = tree
+        self._store = store
+        self.settings = settings
+        self._lock = threading.RLock()
+        self._windows: dict[str, tuple[int, WindowIndex]] = {}
+        self._lexical: tuple[int, LexicalIndex] | None = None
+        self._calls: tuple[int, int, dict[str, bool]] | None = None
+
+    @classmethod
+    def _restored(
+        cls,
+        head: ConversationHead,
+        turns: Iterable[StoredTurn],
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] | None = None,
+        store: ConversationStore | None = None,
+    ) -> Self:
+        """Make a conversation of what was stored; the manager attaches it to `store`."""
+        made = cls.__new__(cls)
+        made._clock = clock or now  # noqa: SLF001 - our own, not yet set up
+        made._setup(head, TurnTree(turns, tip=head.tip), settings or get_settings(), store)  # noqa: SLF001
+        return made
+
+    # --- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def conversation_id(self) -> str:
+        """Identifies it."""
+        return self._head.id
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is; ``None`` when that does not matter."""
+        return self._head.user_id
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began, in UTC."""
+        return self._head.created_at
+
+    @property
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """Anything that JSON can hold; changed by ``update_metadata`` and ``remove_metadata``."""
+        return self._head.metadata
+
+    @property
+    def head(self) -> ConversationHead:
+        """All that is known of it besides its turns."""
+        with self._lock:
+            return self._head.model_copy(update={"tip": self._tree.tip})
+
+    def __len__(self) -> int:
+        return len(self._tree.path)
+
+    def __bool__(self) -> bool:
+        return True  # one without turns is a conversation, too
+
+    def __iter__(self) -> Iterator[Interaction]:
+        return iter(self.get_interactions())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.conversation_id!r}, turns={len(self)})"
+
+    def update_metadata(self, values: Mapping[str, JsonValue] | None = None, /, **more: JsonValue) -> None:
+        """Set metadata; what is not named stays.
+
+        Args:
+            values: New values by name; ``None`` means none.
+            **more: Further ones.
+
+        Raises:
+            pydantic.ValidationError: A value is nothing that JSON can hold.
+        """
+        self._set_metadata({**self._head.metadata, **(values or {}), **more})
+
+    def remove_metadata(self, *names: str) -> None:
+        """Remove metadata; a name that is not there is no error."""
+        self._set_metadata({name: value for name, value in self._head.metadata.items() if name not in names})
+
+    def _set_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
+        with self._lock:
+            head = self._head.model_copy(update={"metadata": dict(metadata)})
+            if self._store is not None:
+                self._store.update(self.user_id, self.conversation_id, metadata=head.metadata)
+            self._head = head
+
+    # --- adding -------------------------------------------------------------------------------------------------
+
+    def add_interaction(self, role: InteractionRole, content: str = "", **fields: Any) -> Interaction:
+        """Add a turn at the end of the active branch.
+
+        When the conversation is attached to a store, the turn is durable once this returns.
+
+        Args:
+            role: Who says it: ``system``, ``user``, ``assistant`` or ``tool``.
+            content: What is said.
+            **fields: Further fields of ``Interaction``, such as `document_ids`, `metadata`, `tool_calls`,
+                `tool_call_id`, `name`, `parts`, `id` and `created_at`.
+
+        Returns:
+            The turn.
+
+        Raises:
+            pydantic.ValidationError: A field is wrong or unknown.
+            InvalidArgumentError: Its time lies in the future, its id is taken, or it answers a tool call that there is
+                not, or that was answered.
+            StorageError: It cannot be stored; the conversation is then as before.
+        """
+        fields.setdefault("created_at", self._clock())
+        interaction = Interaction(role=role, content=content, **fields)
+        self.add_interactions([interaction])
+        return interaction
+
+    def add_exchange(
+        self,
+        query: str,
+        response: str,
+        *,
+        document_ids: Sequence[str] = (),
+        metadata: Mapping[str, JsonValue] | None = None,
+    ) -> tuple[Interaction, Interaction]:
+        """Add a question and its answer, both or neither.
+
+        Args:
+            query: What the user asks.
+            response: What the assistant answers.
+            document_ids: Ids of the documents that the answer drew on.
+            metadata: Metadata of the answer; ``None`` means none.
+
+        Returns:
+            The two turns.
+
+        Raises:
+            pydantic.ValidationError: A field is wrong.
+            StorageError: They cannot be stored; the conversation is then as before.
+        """
+        time = self._clock()
+        question = Interaction(role="user", content=query, created_at=time)
+        answer = Interaction(
+            role="assistant",
+            content=response,
+            document_ids=tuple(document_ids),
+            metadata=metadata or {},
+            created_at=time,
+        )
+        self.add_interactions([question, answer])
+        return question, answer
+
+    def add_interactions(self, interactions: Iterable[Interaction]) -> None:
+        """Add finished turns at the end of the active branch, all or none.
+
+        Args:
+            interactions: The turns, the oldest first.
+
+        Raises:
+            InvalidArgumentError: As ``add_interaction``.
+            StorageError: They cannot be stored; the conversation is then as before.
+        """
+        with self._lock:
+            self._add(list(interactions), self._tree.tip)
+
+    def _add(self, interactions: list[Interaction], parent: str | None) -> None:
+        """Check, store and then add turns after `parent`; the lock is held."""
+        self._check(interactions, parent)
+        turns = []
+        for interaction in interactions:
+            turns.append(StoredTurn(interaction=interaction, parent_id=parent))
+            parent = interaction.id
+        if self._store is not None and turns:
+            self._store.append(self.user_id, self.conversation_id, turns)
+        calls = self._calls_of_branch() if parent is not None else {}
+        for turn in turns:
+            grows = turn.parent_id == self._tree.tip
+            self._tree.add(turn)
+            if grows and self._calls is not None:
+                _note_calls(calls, turn.interaction)
+                self._calls = (self._tree.version, len(self._tree.path), calls)
+
+    def _check(self, interactions: Sequence[Interaction], parent: str | None) -> None:
+        latest = self._clock() + _SKEW
+        calls = dict(self._calls_of_branch()) if parent == self._tree.tip else _calls_in(self._branch(parent))
+        taken: set[str] = set()
+        for interaction in interactions:
+            if interaction.created_at > latest:
+                raise InvalidArgumentError(f"A turn cannot lie in the future: {interaction.created_at.isoformat()}")
+            if interaction.id in self._tree or interaction.id in taken:
+                raise InvalidArgumentError(f"There is a turn with the id {interaction.id[:100]!r} already")
+            taken.add(interaction.id)
+            call = interaction.tool_call_id
+            if call is not None and calls.get(call, True):
+                why = "was answered already" if call in calls else "is no call of this conversation"
+                raise InvalidArgumentError(f"The tool call {call[:100]!r} {why}")
+            _note_calls(calls, interaction)
+
+    def _branch(self, tip: str | None) -> list[Interaction]:
+        return [turn.interaction for turn in self._tree.branch(tip)] if tip is not None else []
+
+    def _calls_of_branch(self) -> dict[str, bool]:
+        """Return whether each tool call of the active branch was answered, by its id."""
+        version, path = self._tree.version, self._tree.path
+        if self._calls is None or self._calls[:2] != (version, len(path)):
+            self._calls = (version, len(path), _calls_in(path))
+        return self._calls[2]
+
+    def add_feedback(
+        self,
+        interaction_id: str | Interaction,
+        stars: float,
+        *,
+        comment: str | None = None,
+        aspects: Mapping[str, float] | None = None,
+        by: str | None = None,
+        **fields: Any,
+    ) -> Feedback:
+        """Attach a rating to a turn; a turn can have several.
+
+        Args:
+            interaction_id: The turn, or its id.
+            stars: 1 (bad) to 5 (good).
+            comment: What was said about it; ``None`` when nothing was.
+            aspects: Ratings of single aspects, 1 to 5; ``None`` means none.
+            by: Who gave it; ``None`` when nobody knows.
+            **fields: Further fields of ``Feedback``: `id`, `created_at`, `metadata`.
+
+        Returns:
+            The feedback.
+
+        Raises:
+            pydantic.ValidationError: A field is wrong or unknown.
+            InvalidArgumentError: There is no such turn.
+            StorageError: It cannot be stored.
+        """
+        fields.setdefault("created_at", self._clock())
+        feedback = Feedback(stars=stars, comment=comment, aspects=aspects or {}, by=by, **fields)
+        turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
+        with self._lock:
+            turn = self._tree.get(turn_id)
+            if self._store is not None:
+                self._store.add_feedback(self.user_id, self.conversation_id, turn_id, feedback)
+            self._tree.replace(turn.interaction.with_feedback(feedback))
+        return feedback
+
+    # --- branches -----------------------------------------------------------------------------------------------
+
+    def fork(self, at: str | Interaction | None = None, *, conversation_id: str | None = None) -> Self:
+        """Begin a new conversation that shares the turns up to one of this; neither changes the other.
+
+        Args:
+            at: The last turn that both share, or its id; ``None`` means the last of the active branch.
+            conversation_id: Identifies the new one; ``None`` means a new UUID.
+
+        Returns:
+            The new conversation, attached to the same store as this.
+
+        Raises:
+            InvalidArgumentError: There is no such turn, or none at all.
+            ConversationExistsError: The store has one with this id.
+        """
+        with self._lock:
+            turn_id = at.id if isinstance(at, Interaction) else at or self._tree.tip
+            if turn_id is None:
+                raise InvalidArgumentError("A conversation without turns cannot be forked")
+            turns = self._tree.branch(turn_id)
+            head = ConversationHead(
+                id=str(uuid.uuid4()) if conversation_id is None else conversation_id,
+                user_id=self.user_id,
+                created_at=self._clock(),
+                metadata=self._head.metadata,
+                fork=Fork(conversation_id=self.conversation_id, turn_id=turn_id),
+                tip=turn_id,
+            )
+            if self._store is not None:
+                self._store.create(head)
+            return self._restored(head, turns, settings=self.settings, clock=self._clock, store=self._store)
+
+    def edit(self, interaction_id: str | Interaction, content: str, **fields: Any) -> Interaction:
+        """Say a turn in other words, in a new branch that becomes the active one; the original stays where it is.
+
+        What followed the original is not in the new branch.
+
+        Args:
+            interaction_id: The turn, or its id.
+            content: What is said instead.
+            **fields: Further fields to change; the others, but for id, time, parts and feedback, are the original's.
+
+        Returns:
+            The new turn; its metadata names the original under ``edited_from``.
+
+        Raises:
+            InvalidArgumentError: There is no such turn.
+            pydantic.ValidationError: A field is wrong.
+        """
+        return self._replaced(interaction_id, content, "edited_from", fields)
+
+    def regenerate(self, interaction_id: str | Interaction, content: str, **fields: Any) -> Interaction:
+        """Give another answer, in a new branch that becomes the active one; the original stays where it is.
+
+        Args:
+            interaction_id: The assistant's turn, or its id.
+            content: The other answer.
+            **fields: Further fields to change, as for ``edit``.
+
+        Returns:
+            The new turn; its metadata names the original under ``regenerated_from``.
+
+        Raises:
+            InvalidArgumentError: There is no such turn, or it is not the assistant's.
+            pydantic.ValidationError: A field is wrong.
+        """
+        turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
+        if self.get_interaction(turn_id).role != "assistant":
+            raise InvalidArgumentError("Only a turn of the assistant is regenerated; others are edited")
+        return self._replaced(turn_id, content, "regenerated_from", fields)
+
+    def _replaced(
+        self, interaction_id: str | Interaction, content: str, origin: str, fields: Mapping[str, Any]
+    ) -> Interaction:
+        turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
+        with self._lock:
+            original = self._tree.get(turn_id)
+            kept = original.interaction.model_dump(
+                exclude={
+                    "id",
+                    "content",
+                    "created_at",
+                    "parts",
+                    "token_counts",
+                    "feedback",
+                    "tool_calls",
+                    "document_ids",
+                }
+            )
+            metadata = {**original.interaction.metadata, **fields.get("metadata", {}), origin: turn_id}
+            changed = {"created_at": self._clock(), **kept, **fields, "metadata": metadata}
+            interaction = Interaction(content=content, **changed)
+            self._add([interaction], original.parent_id)
+            return interaction
+
+    def branches(self) -> list[Branch]:
+        """Return all branches, in the order in which their last turns were stored."""
+        with self._lock:
+            tip = self._tree.tip
+            return [Branch(one, len(self._tree.branch(one)), one == tip) for one in self._tree.tips()]
+
+    def switch(self, tip: str | Interaction) -> None:
+        """Make another branch the active one.
+
+        Args:
+            tip: The last turn of the branch, or its id; a turn inside a branch is one, too.
+
+        Raises:
+            InvalidArgumentError: There is no such turn.
+        """
+        turn_id = tip.id if isinstance(tip, Interaction) else tip
+        with self._lock:
+            self._tree.get(turn_id)
+            if self._store is not None:
+                self._store.update(self.user_id, self.conversation_id, tip=turn_id)
+            self._tree.switch(turn_id)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def get_interaction(self, interaction_id: str) -> Interaction:
+        """Return a turn of any branch; raises ``InvalidArgumentError`` when there is none."""
+        with self._lock:
+            return self._tree.get(interaction_id).interaction
+
+    def get_interactions(
+        self,
+        *,
+        role: InteractionRole | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Where | None = None,
+        last: int | None = None,
+    ) -> list[Interaction]:
+        """Return turns of the active branch, the oldest first.
+
+        Args:
+            role: Only those of this role; ``None`` means all.
+            since: Only those of then or later, with a time zone; ``None`` means all.
+            until: Only those before, with a time zone; ``None`` means all.
+            where: Only those whose metadata has these values, or for which this function returns true; ``None`` means
+                all.
+            last: Only the last so many of these; ``None`` means all.
+
+        Returns:
+            The turns, in a list of the caller's own.
+
+        Raises:
+            InvalidArgumentError: `last` is negative, or a time has no time zone.
+        """
+        if last is not None and last < 0:
+            raise InvalidArgumentError(f"last is at least 0, found {last}")
+        for time in (since, until):
+            if time is not None and time.tzinfo is None:
+                raise InvalidArgumentError("since and until need a time zone")
+        with self._lock:
+            found = list(self._tree.path)
+        if role is not None or since is not None or until is not None or where is not None:
+            found = [
+                turn
+                for turn in found
+                if role in {None, turn.role}
+                and (since is None or turn.created_at >= since)
+                and (until is None or turn.created_at < until)
+                and _matches(turn, where)
+            ]
+        return found if last is None else found[len(found) - min(last, len(found)) :]
+
+    def search(self, text: str, *, k: int = 10, role: InteractionRole | None = None) -> list[FoundTurn]:
+        """Find turns of the active branch by their words, by stems and BM25.
+
+        Args:
+            text: What is searched for.
+            k: Most turns to return.
+            role: Only those of this role; ``None`` means all.
+
+        Returns:
+            The turns, the best first, equally good ones in their order; only those that hold one of the words.
+
+        Raises:
+            InvalidArgumentError: `k` is not positive.
+        """
+        if k < 1:
+            raise InvalidArgumentError(f"k is at least 1, found {k}")
+        with self._lock:
+            path = list(self._tree.path)
+            index = self._lexical_index()
+            wanted = len(path) if role is not None else k
+            hits = index.search(text, wanted)
+        found = [FoundTurn(path[place], score, place) for place, score in hits if role in {None, path[place].role}]
+        return found[:k]
+
+    def _lexical_index(self) -> LexicalIndex:
+        """Return the index of the active branch, brought up to date; the lock is held."""
+        version, path = self._tree.version, self._tree.path
+        if self._lexical is None or self._lexical[0] != version:
+            self._lexical = (version, LexicalIndex())
+        index = self._lexical[1]
+        for interaction in path[len(index) :]:
+            index.add(interaction.content)
+        return index
+
+    def window(
+        self,
+        max_tokens: int | None = None,
+        *,
+        counter: TokenCounter | None = None,
+        unanswered: Unanswered = "drop",
+        first_role: InteractionRole | None = None,
+    ) -> Window:
+        """Return the newest turns that fit a budget.
+
+        The system's turns at the beginning are always in it. A tool call and its results are in it together or not at
+        all. A larger budget never gives fewer turns.
+
+        Args:
+            max_tokens: The budget; ``None`` means ``conversation.window_tokens``.
+            counter: Counts; ``None`` means the estimate of ``ragtime.utils.tokens``.
+            unanswered: Whether to ``drop`` a turn whose tool calls have not all been answered, or ``keep`` it.
+            first_role: The role that the first turn after the system's has to have; ``None`` means any.
+
+        Returns:
+            The window, a sequence of turns that knows its tokens and what was left out.
+
+        Raises:
+            InvalidArgumentError: The budget is too small for the system's turns.
+        """
+        counting = counter or EstimatedTokenCounter()
+        with self._lock:
+            known = self._windows.get(counting.name)
+            if known is None or known[0] != self._tree.version or (known[1].counter is not counting and counter):
+                known = self._windows[counting.name] = (self._tree.version, WindowIndex(counting))
+            known[1].extend(self._tree.path)
+            budget = self.settings.conversation.window_tokens if max_tokens is None else max_tokens
+            return known[1].window(self._tree.path, budget, unanswered=unanswered, first_role=first_role)
+
+    # --- other forms --------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, branches included, as a JSON object; ``from_dict`` reads it."""
+        with self._lock:
+            return to_native(self.head, list(self._tree))
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """Make a conversation of what ``to_dict`` gave, or the dicts of the old modules.
+
+        Args:
+            data: The dict.
+            settings: The settings; ``None`` means the current ones.
+            clock: As for the constructor.
+
+        Returns:
+            The conversation, equal in every turn, branch, rating and id.
+
+        Raises:
+            InvalidArgumentError: It is no such dict, or of a newer version.
+        """
+        head, turns = from_native(data)
+        return cls._restored(head, turns, settings=settings, clock=clock)
+
+    def to_messages(self, format: Format = "openai") -> Any:  # noqa: A002 - the word a caller expects
+        """Return the active branch in a format of others.
+
+        Args:
+            format: ``openai`` (chat), ``anthropic``, ``sharegpt`` or ``hf`` (`messages` of a data set).
+
+        Returns:
+            What the format has: a list of messages, or a dict with one.
+
+        Raises:
+            InvalidArgumentError: There is no such format, or it cannot express a turn.
+        """
+        return export_messages(self.get_interactions(), format)
+
+    @classmethod
+    def from_messages(
+        cls,
+        data: Any,
+        format: Format = "openai",  # noqa: A002 - the word a caller expects
+        *,
+        conversation_id: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make a conversation of messages in a format of others.
+
+        Args:
+            data: What ``to_messages`` gives.
+            format: As for ``to_messages``.
+            conversation_id: Identifies it; ``None`` means a new UUID.
+            **options: Further arguments of the constructor.
+
+        Returns:
+            The conversation.
+
+        Raises:
+            InvalidArgumentError: A message is wrong; names which.
+        """
+        made = cls(conversation_id, **options)
+        time = made._clock()
+        made.add_interactions(import_messages(data, format, created_at=time))
+        return made
+
+
+def _matches(interaction: Interaction, where: Where | None) -> bool:
+    if where is None:
+        return True
+    if callable(where):
+        return bool(where(interaction))
+    missing = object()
+    return all(interaction.metadata.get(name, missing) == value for name, value in where.items())
+
+
+def _calls_in(interactions: Iterable[Interaction]) -> dict[str, bool]:
+    calls: dict[str, bool] = {}
+    for interaction in interactions:
+        _note_calls(calls, interaction)
+    return calls
+
+
+def _note_calls(calls: dict[str, bool], interaction: Interaction) -> None:
+    if interaction.tool_call_id is not None:
+        calls[interaction.tool_call_id] = True
+    calls.update((call.id, False) for call in interaction.tool_calls)

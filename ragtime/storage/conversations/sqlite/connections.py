@@ -1,0 +1,200 @@
+"""Connections of one process to one file: borrowed for a moment, never carried into a child process.
+
+SQLite keeps its locks in the memory of the process, so a child that inherits a connection, open or not in use, believes
+to hold locks that it does not hold. So before a fork all connections are closed, and both sides open new ones.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from ragtime.errors import StorageError
+from ragtime.storage.conversations.sqlite.errors import storage_error
+from ragtime.storage.conversations.sqlite.schema import check_header, migrate
+
+__all__ = ["Connections"]
+
+_KEPT = 8  # idle connections; each has a cache of its own
+_CACHE_KIB = 16_384
+_LARGEST_LOG = 64 << 20  # bytes that the write-ahead log keeps when it is empty
+_RETRY_SECONDS = 0.01
+
+
+class Connections:
+    """Lends connections to one file.
+
+    Attributes:
+        path: The file.
+        busy_seconds: How long a statement waits for other processes.
+        clock: Returns seconds.
+    """
+
+    def __init__(self, path: Path, *, synchronous: str, busy_seconds: float, clock: Callable[[], float]) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            path: The file.
+            synchronous: ``NORMAL`` or ``FULL``.
+            busy_seconds: How long to wait for other processes.
+            clock: Returns seconds.
+        """
+        self.path = path
+        self.busy_seconds = busy_seconds
+        self._synchronous = synchronous
+        self.clock = clock
+        self._closed = False
+        self.renew()
+        _all.add(self)
+
+    def renew(self) -> None:
+        """Begin with no connections and no locks held, as in a child process."""
+        self._changed = threading.Condition()
+        self._idle: list[sqlite3.Connection] = []
+        self._lent = 0
+        self._pauses = 0
+
+    def borrow(self) -> _Loan:
+        """Lend a connection for a ``with`` block, which must be short and must not yield while it has it.
+
+        Returns:
+            What to give to ``with``, which then gives a connection outside a transaction. A transaction that is left
+            open is undone. It raises `StorageError` when the store is closed, the file cannot be opened, or the block
+            failed in SQLite.
+        """
+        return _Loan(self)
+
+    def take(self) -> sqlite3.Connection:
+        """Return a connection, which must be given back."""
+        with self._changed:
+            while self._pauses:
+                self._changed.wait()
+            if self._closed:
+                raise StorageError(f"The store of conversations in {str(self.path)!r} is closed; open it again")
+            self._lent += 1
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._open()
+        except BaseException as error:
+            self.take_back(None)
+            if isinstance(error, sqlite3.Error):
+                raise storage_error(self.path, error) from error
+            raise
+
+    def take_back(self, connection: sqlite3.Connection | None) -> None:
+        """Take a connection back; ``None`` where there came none of it."""
+        if connection is not None and connection.in_transaction:
+            connection.rollback()
+        with self._changed:
+            self._lent -= 1
+            if connection is not None:
+                if self._closed or self._pauses or len(self._idle) >= _KEPT:
+                    connection.close()
+                else:
+                    self._idle.append(connection)
+            if self._pauses:
+                self._changed.notify_all()
+
+    def pause(self) -> None:
+        """Wait until nothing is lent, close all connections, and lend none until ``resume``."""
+        with self._changed:
+            self._pauses += 1
+            while self._lent:
+                self._changed.wait()
+            while self._idle:
+                self._idle.pop().close()
+
+    def resume(self) -> None:
+        """Lend connections again."""
+        with self._changed:
+            self._pauses -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait until nothing is lent, and close all connections for good."""
+        self.pause()
+        self._closed = True
+        self.resume()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"The folder of {str(self.path)!r} cannot be made: {error.strerror}") from error
+        check_header(self.path)
+        connection = sqlite3.connect(
+            self.path, timeout=self.busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
+            connection.execute("PRAGMA temp_store = MEMORY")  # nothing of a turn goes into files beside these
+            migrate(connection, self.path)
+            self._use_log(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        # Where several processes make a file at once, SQLite refuses this without waiting as the others asked it to.
+        deadline = self.clock() + self.busy_seconds
+        while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or self.clock() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+
+
+class _Loan:
+    """A connection that is lent for a ``with`` block; a class, for a generator would take a tenth of an append."""
+
+    __slots__ = ("_connection", "_connections")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = self._connections.take()
+        return self._connection
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._connections.take_back(self._connection)
+        if isinstance(error, sqlite3.Error):
+            raise storage_error(self._connections.path, error) from error
+
+
+_all: weakref.WeakSet[Connections] = weakref.WeakSet()
+_paused: list[Connections] = []  # a list beside the set: what is paused must be resumed, whatever has come and gone
+
+
+def _before_fork() -> None:
+    for connections in list(_all):
+        connections.pause()
+        _paused.append(connections)
+
+
+def _after_fork_in_parent() -> None:
+    while _paused:
+        _paused.pop().resume()
+
+
+def _after_fork_in_child() -> None:
+    _paused.clear()
+    for connections in list(_all):
+        connections.renew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
