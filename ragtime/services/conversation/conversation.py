@@ -176,6 +176,11 @@ class Conversation:
         with self._lock:
             return self._head.model_copy(update={"tip": self._tree.tip})
 
+    def stored_turns(self) -> list[StoredTurn]:
+        """Return the turns of all branches, each after its parent."""
+        with self._lock:
+            return list(self._tree)
+
     def __len__(self) -> int:
         return len(self._tree.path)
 

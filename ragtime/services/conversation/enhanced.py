@@ -1,0 +1,284 @@
+"""A conversation that remembers: recall, summaries, context and answers in one object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ragtime.backends.generators import create_generator
+from ragtime.config.settings import Settings
+from ragtime.errors import BackendError, MissingExtraError
+from ragtime.protocols import AsyncTextGenerator, ConversationStore, TextGenerator, TokenCounter
+from ragtime.records.conversation import ConversationHead, Interaction
+from ragtime.services.conversation.context import Context, assemble_context
+from ragtime.services.conversation.conversation import Conversation
+from ragtime.services.conversation.embedder import ConversationEmbedder
+from ragtime.services.conversation.recall import Recall, RecalledTurn, TurnRecall
+from ragtime.services.conversation.summaries import ConversationSummarizer, Strategy, Summary
+from ragtime.services.conversation.tree import TurnTree
+from ragtime.utils.templates import PromptManager
+from ragtime.utils.tokens import EstimatedTokenCounter
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+__all__ = ["EnhancedConversation"]
+
+_REFERRING = re.compile(
+    r"^\W*(?:and|but|so|or|also|then|what about|how about|why|how so|really|ok(?:ay)?|else|same)\b"
+    r"|\b(?:it|its|that one|this one|these|those|they|them|their|he|she|him|her|there|above|earlier|previous(?:ly)?|"
+    r"you (?:said|mentioned|wrote|told)|before that|again|instead|"
+    r"the (?:first|second|third|last|other|former|latter) one)\b",
+    re.IGNORECASE,
+)
+_FEW_WORDS = 3  # a question of so few words leans on what was said before
+_ALIKE = 0.5  # cosine from which a question goes on with the last exchange
+
+
+class EnhancedConversation(Conversation):
+    """A conversation with recall, summaries, context and answers.
+
+        >>> from ragtime.testing import HashEncoder
+        >>> embedder = ConversationEmbedder(encoder=HashEncoder(16))
+        >>> conversation = EnhancedConversation(embedder=embedder)
+        >>> _ = conversation.add_exchange("Where is the oven's manual?", "In the blue folder.")
+        >>> [turn.content for turn in conversation.get_relevant_interactions("blue folder", top_k=1)]
+        ['In the blue folder.']
+
+    Nothing is embedded before something is recalled, and each turn once.
+    """
+
+    def __init__(
+        self,
+        conversation_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] | None = None,
+        embedder: ConversationEmbedder | None = None,
+        summarizer: ConversationSummarizer | None = None,
+        counter: TokenCounter | None = None,
+    ) -> None:
+        """Begin a conversation.
+
+        Args:
+            conversation_id: As for ``Conversation``.
+            user_id: As for ``Conversation``.
+            metadata: As for ``Conversation``.
+            settings: As for ``Conversation``.
+            clock: As for ``Conversation``.
+            embedder: Embeds turns and questions; ``None`` means one by the settings, made when it is needed.
+            summarizer: Summarises; ``None`` means one by the settings, with the same encoder.
+            counter: Counts tokens; ``None`` means the estimate of ``ragtime.utils.tokens``.
+
+        Raises:
+            pydantic.ValidationError: An id or the metadata is none.
+        """
+        super().__init__(conversation_id, user_id=user_id, metadata=metadata, settings=settings, clock=clock)
+        self._equip(embedder, summarizer, counter)
+
+    def _setup(
+        self, head: ConversationHead, tree: TurnTree, settings: Settings, store: ConversationStore | None
+    ) -> None:
+        super()._setup(head, tree, settings, store)
+        self._recall: tuple[int, TurnRecall] | None = None
+        self._equip(None, None, None)
+
+    def _equip(
+        self,
+        embedder: ConversationEmbedder | None,
+        summarizer: ConversationSummarizer | None,
+        counter: TokenCounter | None,
+    ) -> None:
+        """Take the parts that recall and summaries need; the manager shares its own among its conversations."""
+        self._embedder, self._summarizer = embedder, summarizer
+        self._counter = counter or EstimatedTokenCounter()
+
+    def fork(self, at: str | Interaction | None = None, *, conversation_id: str | None = None) -> EnhancedConversation:
+        """Begin a new conversation that shares the turns up to one of this; see ``Conversation.fork``."""
+        made = super().fork(at, conversation_id=conversation_id)
+        made._equip(self._embedder, self._summarizer, self._counter)  # noqa: SLF001 - of this class
+        return made
+
+    @property
+    def embedder(self) -> ConversationEmbedder:
+        """What embeds turns and questions."""
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = ConversationEmbedder(self.settings)
+            return self._embedder
+
+    @property
+    def summarizer(self) -> ConversationSummarizer:
+        """What summarises."""
+        with self._lock:
+            if self._summarizer is None:
+                encoder = self._embedder.encoder if self._embedder is not None else None
+                self._summarizer = ConversationSummarizer(self.settings, encoder=encoder, counter=self._counter)
+            return self._summarizer
+
+    # --- recall -------------------------------------------------------------------------------------------------
+
+    def recall(self, query: str, top_k: int | None = None, *, degrade: bool = False) -> Recall:
+        """Find earlier turns of the active branch that have to do with a question, by words and meaning together.
+
+        Args:
+            query: The question. A time that it names, such as "yesterday", lifts the turns of then.
+            top_k: Most turns to return; ``None`` means ``conversation.recall_top_k``.
+            degrade: Whether to search the words alone when the model fails, with a warning, instead of raising.
+
+        Returns:
+            The turns with what they were found by, the best first.
+
+        Raises:
+            InvalidArgumentError: The question is blank, or `top_k` not positive.
+            BackendError: The model failed.
+            MissingExtraError: The model's package is not installed.
+        """
+        with self._lock:
+            version = self._tree.version
+            if self._recall is None or self._recall[0] != version:
+                self._recall = (version, TurnRecall())
+            return self._recall[1].find(
+                self._tree.path,
+                query,
+                k=self.settings.conversation.recall_top_k if top_k is None else top_k,
+                encoder=self.embedder.encoder,
+                now=self._clock(),
+                degrade=degrade,
+            )
+
+    def get_relevant_interactions(self, query: str, top_k: int | None = None) -> list[Interaction]:
+        """Return the turns that ``recall`` finds, the best first."""
+        return [found.interaction for found in self.recall(query, top_k).turns]
+
+    def is_follow_up(self, query: str) -> bool:
+        """Whether a question leans on what was said before.
+
+        It does when it is very short or has words that point back, or when its meaning is near to the last exchange.
+        Without a model the words alone decide.
+
+        Args:
+            query: The question.
+
+        Returns:
+            Whether it does; never, in a conversation without turns.
+        """
+        with self._lock:
+            last = self._tree.path[-2:]
+        if not last:
+            return False
+        if _REFERRING.search(query) or len(query.split()) <= _FEW_WORDS:
+            return True
+        try:
+            vector = self.embedder.embed_query(query)
+            return bool((self.embedder.embed_interactions(last) @ vector).max() >= _ALIKE)
+        except (BackendError, MissingExtraError):
+            return False
+
+    # --- summaries and context ----------------------------------------------------------------------------------
+
+    def summarize(self, *, strategy: Strategy | None = None, max_tokens: int | None = None) -> Summary:
+        """Summarise the active branch; see ``ConversationSummarizer.summarize``."""
+        return self.summarizer.summarize(self, strategy=strategy, max_tokens=max_tokens)
+
+    def build_context(
+        self,
+        query: str,
+        max_tokens: int | None = None,
+        *,
+        top_k: int | None = None,
+        recalled: Sequence[RecalledTurn] | None = None,
+        degrade: bool = True,
+    ) -> Context:
+        """Put together what a model has to know to answer a question: system, summary, recalled and newest turns.
+
+        Args:
+            query: The question; it is the last message.
+            max_tokens: The budget; ``None`` means ``conversation.window_tokens``.
+            top_k: Most turns to recall; ``None`` means ``conversation.recall_top_k``.
+            recalled: Turns that were recalled already; ``None`` means to recall them now, where they are needed.
+            degrade: Whether to recall by words alone when the model fails, with a warning, instead of raising.
+
+        Returns:
+            The messages, never above the budget, with what was left out and why.
+
+        Raises:
+            InvalidArgumentError: The question and the system's turns alone are more than the budget.
+            BackendError: The model failed.
+        """
+        budget = self.settings.conversation.window_tokens if max_tokens is None else max_tokens
+        fits = (
+            budget > self._counter.count(query)
+            and not self.window(budget - self._counter.count(query), counter=self._counter).omitted
+        )
+        found = Recall(tuple(recalled or ()))
+        if recalled is None and not fits and query.strip():
+            found = self.recall(query, top_k, degrade=degrade)
+        return assemble_context(
+            query,
+            max_tokens=budget,
+            counter=self._counter,
+            window=lambda tokens: self.window(tokens, counter=self._counter),
+            summarize=lambda tokens: self.summarize(max_tokens=tokens),
+            recalled=found.turns,
+            memory=PromptManager(settings=self.settings).get("memory"),
+            degraded=found.degraded,
+        )
+
+    # --- answers ------------------------------------------------------------------------------------------------
+
+    def respond(
+        self,
+        query: str,
+        generator: TextGenerator | None = None,
+        *,
+        max_tokens: int | None = None,
+        document_ids: Sequence[str] = (),
+        metadata: Mapping[str, JsonValue] | None = None,
+        **options: Any,
+    ) -> Interaction:
+        """Answer a question with the conversation as its context, and keep both.
+
+        Args:
+            query: The question.
+            generator: Writes the answer; ``None`` means that of section ``llm``.
+            max_tokens: The budget of the context; ``None`` means ``conversation.window_tokens``.
+            document_ids: Ids of the documents that the answer drew on.
+            metadata: Metadata of the answer; ``None`` means none.
+            **options: Further arguments of ``TextGenerator.generate``, such as `temperature`.
+
+        Returns:
+            The answer's turn.
+
+        Raises:
+            BackendError: The model failed; the conversation is then as before.
+            StorageError: The exchange cannot be stored.
+        """
+        writer = create_generator(self.settings) if generator is None else generator
+        context = self.build_context(query, max_tokens)
+        answer = writer.generate(list(context.messages), **options)
+        return self.add_exchange(query, answer, document_ids=document_ids, metadata=metadata)[1]
+
+    async def arespond(
+        self,
+        query: str,
+        generator: AsyncTextGenerator,
+        *,
+        max_tokens: int | None = None,
+        document_ids: Sequence[str] = (),
+        metadata: Mapping[str, JsonValue] | None = None,
+        **options: Any,
+    ) -> Interaction:
+        """Answer without blocking the event loop; see ``respond``."""
+        import asyncio  # noqa: PLC0415 - only where it is used
+
+        context = await asyncio.to_thread(self.build_context, query, max_tokens)
+        answer = await generator.agenerate(list(context.messages), **options)
+        pair = await asyncio.to_thread(
+            lambda: self.add_exchange(query, answer, document_ids=document_ids, metadata=metadata)
+        )
+        return pair[1]
