@@ -128,7 +128,7 @@ class Conversation:
         self._store = store
         self.settings = settings
         self._lock = threading.RLock()
-        self._windows: dict[str, tuple[int, WindowIndex]] = {}
+        self._windows: dict[tuple[type, str], tuple[int, WindowIndex]] = {}
         self._lexical: tuple[int, LexicalIndex] | None = None
         self._calls: tuple[int, int, dict[str, bool]] | None = None
 
@@ -600,10 +600,11 @@ class Conversation:
             InvalidArgumentError: The budget is too small for the system's turns.
         """
         counting = counter or EstimatedTokenCounter()
+        key = (type(counting), counting.name)  # a counter may be made anew for every call
         with self._lock:
-            known = self._windows.get(counting.name)
-            if known is None or known[0] != self._tree.version or (known[1].counter is not counting and counter):
-                known = self._windows[counting.name] = (self._tree.version, WindowIndex(counting))
+            known = self._windows.get(key)
+            if known is None or known[0] != self._tree.version:
+                known = self._windows[key] = (self._tree.version, WindowIndex(counting))
             known[1].extend(self._tree.path)
             budget = self.settings.conversation.window_tokens if max_tokens is None else max_tokens
             return known[1].window(self._tree.path, budget, unanswered=unanswered, first_role=first_role)

@@ -79,6 +79,8 @@ class ConversationEmbedder:
             InvalidArgumentError: The text is blank.
             BackendError: The model failed; there is never a vector of zeros instead.
         """
+        if not text.strip():
+            raise InvalidArgumentError("A blank text cannot be searched for")
         vector: npt.NDArray[np.float32] = self.encoder.encode([text], role="query")[0]
         return vector
 

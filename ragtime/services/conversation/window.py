@@ -133,10 +133,10 @@ class WindowIndex:
         else:
             calls.waiting.discard(interaction.tool_call_id or "")
             calls.answered.append(place)
-            while self._boundaries and self._boundaries[-1] > calls.place:
-                self._boundaries.pop()
             if not calls.waiting:
                 self._unanswered.pop(calls.place, None)
+                while self._boundaries and self._boundaries[-1] > calls.place:
+                    self._boundaries.pop()
         if interaction.tool_calls:
             waiting = _Calls(place, {call.id for call in interaction.tool_calls})
             self._unanswered[place] = waiting
@@ -183,9 +183,13 @@ class WindowIndex:
         # Tokens fall from boundary to boundary, so their negatives rise, which is what bisect wants.
         index = bisect_left(self._boundaries, -room, lo=first, key=lambda place: -tokens_from(place))
         skipped = set(left_out)
+        # Answers that are kept hold on to their call, though others of it are missing.
+        held = [(calls.place, calls.answered[-1]) for calls in self._unanswered.values() if calls.answered]
+        held = [] if unanswered == "drop" else held
         while index < len(self._boundaries):
             place = self._boundaries[index]
-            if place not in skipped and first_role in {None, interactions[place].role}:
+            parted = any(first < place <= last for first, last in held)
+            if place not in skipped and not parted and first_role in {None, interactions[place].role}:
                 break
             index += 1
         start = self._boundaries[index] if index < len(self._boundaries) else end

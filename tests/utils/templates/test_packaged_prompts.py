@@ -16,6 +16,7 @@ NAMES = [
     "hard-negative",
     "initial",
     "judge",
+    "memory",
     "paraphrase",
     "query-generation",
     "summarise",
@@ -29,6 +30,7 @@ def _values(prompt: Prompt, text: str) -> dict[str, Any]:
     of_type: dict[str, Any] = {
         "string": text,
         "integer": 3,
+        "list": [{"when": "2026-01-02", "speaker": "user", "said": text}],
         "messages": [{"role": "user", "content": text}, {"role": "assistant", "content": text}],
     }
     return {name: of_type[variable.type] for name, variable in prompt.variables.items()}
@@ -132,6 +134,7 @@ def test_the_roles_of_the_chat_prompts() -> None:
         "hard-negative": "suau",
         "initial": "u",
         "judge": "suauauauau",
+        "memory": "u",
         "paraphrase": "suauau",
         "query-generation": "suauau",
         "summarise": "su",
@@ -153,5 +156,5 @@ def test_the_creative_answer_is_taken_only_when_asked_for() -> None:
 def test_categories() -> None:
     prompts = PromptManager()
     assert prompts.list_prompts("training-data") == ["hard-negative", "judge", "paraphrase", "query-generation"]
-    assert prompts.list_prompts("conversation") == ["condense-question", "greeting", "summarise"]
+    assert prompts.list_prompts("conversation") == ["condense-question", "greeting", "memory", "summarise"]
     assert prompts.list_prompts("answer") == ["answer"]
