@@ -94,6 +94,9 @@ def show(
         needed = "required" if variable.required else f"optional, default {variable.default!r}"
         print_line(f"  {{{key}}}: {variable.type}, {needed}. {variable.description}".rstrip())
     body = prompt.definition if variant is None else prompt.definition.variants[variant]
+    for index, entry in enumerate(body.messages or ()):
+        kind = next(iter(entry.model_dump(exclude={"template"}).items()))
+        print_line(f"messages[{index}]: {kind[0]} {kind[1] if isinstance(kind[1], str) else ', '.join(kind[1])}")
     for place, text in body.texts():
         print_line(f"\n--- {place}\n{text}")
 
@@ -123,7 +126,13 @@ def render(
       ragtime prompts render query-generation --var passage=- --var count:=3 < passage.txt
     """  # noqa: D412 - typer shows this text as it is
     prompt = PromptManager(path).get(name, version=version, locale=locale, variant=variant)
-    values = {**(_read_variables(file) if file else {}), **dict(_variable(text) for text in variables or ())}
+    given: dict[str, Any] = {}
+    for text in variables or ():
+        key, value = _variable(text)
+        if key in given:
+            raise InvalidArgumentError(f"The variable {key!r} is given twice")
+        given[key] = value
+    values = {**(_read_variables(file) if file else {}), **given}
     if as_json:
         messages = prompt.messages(**values)
         print_json({"source": prompt.source.to_dict(), "messages": messages})
@@ -196,4 +205,7 @@ def _read_variables(file: Path) -> dict[str, Any]:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise InvalidArgumentError(f"Cannot read {str(file)!r}: {error.strerror}") from None
-    return parse_json_object(data)
+    try:
+        return parse_json_object(data)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"--vars {file}: {error}") from None

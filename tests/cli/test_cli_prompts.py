@@ -58,7 +58,7 @@ def test_list_tells_every_prompt_of_every_layer(run, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     header, *rows = [line.split("\t") for line in out.splitlines()]
     assert header == ["name", "version", "locale", "variants", "category", "layer", "description"]
-    assert len(rows) == 12
+    assert len(rows) == len(PromptManager().list_prompts()) + 1
     mine, packaged = [row for row in rows if row[0] == "greeting"]
     assert mine == ["greeting", "1", "", "", "general", "explicit", "My own"]
     assert packaged[5] == "packaged"
@@ -256,7 +256,7 @@ def test_a_prompt_with_a_mistake_is_told_in_words(run, tmp_path: Path) -> None:
 def test_check_of_what_comes_with_the_package(run) -> None:
     code, out, err = run("check", "--packaged")
     assert (code, err) == (0, "")
-    assert out == "11 prompts with 31 tests and 5 pages checked: 0 errors, 0 warnings\n"
+    assert out == "12 prompts with 35 tests and 5 pages checked: 0 errors, 0 warnings\n"
 
 
 def test_check_of_folders_and_files(run, tmp_path: Path) -> None:

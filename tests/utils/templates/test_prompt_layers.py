@@ -425,7 +425,8 @@ def test_loading_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     PromptManager(tmp_path)
     (end,) = [record for record in caplog.records if record.levelno == logging.INFO]
     assert (end.getMessage(), vars(end)["operation"]) == ("load_prompts finished", "load_prompts")
-    assert (vars(end)["prompts"], vars(end)["changed"], vars(end)["problems"]) == (12, 2, 1)
+    known = len(PromptManager().list_prompts()) + 1
+    assert (vars(end)["prompts"], vars(end)["changed"], vars(end)["problems"]) == (known, 2, 1)
 
 
 def test_a_reload_is_logged_and_a_look_at_each_use_only_at_debug(

@@ -26,6 +26,7 @@ class TemplateFacts:
         optional: Variables that it uses only behind ``is defined`` or ``default``, each with the line of its first use.
         perhaps: Names that it reads and also sets somewhere, such as in one branch only, each with the line of its
             first reading: variables, perhaps.
+        tested: Those of the required ones that it uses only behind ``{% if name %}``, or in it.
         references: Names of the templates that it includes, extends or imports, each with its line.
         bound: The names that are set, or made sure of, wherever each of these is referred to, and which it sees.
         dynamic: Lines on which such a name is computed, and so cannot be known.
@@ -35,6 +36,7 @@ class TemplateFacts:
     required: Mapping[str, int] = field(default_factory=dict)
     optional: Mapping[str, int] = field(default_factory=dict)
     perhaps: Mapping[str, int] = field(default_factory=dict)
+    tested: frozenset[str] = frozenset()
     references: Mapping[str, int] = field(default_factory=dict)
     bound: Mapping[str, frozenset[str]] = field(default_factory=dict)
     dynamic: tuple[int, ...] = ()
@@ -67,9 +69,10 @@ def analyse(engine: TemplateEngine, source: Source) -> TemplateFacts:
     with syntax_errors(source):  # one that is nested too deeply
         walk.visit_all(tree.body, _Scope())
     return TemplateFacts(
-        required=walk.required,
-        optional={name: line for name, line in walk.optional.items() if name not in walk.required},
-        perhaps={name: line for name, line in walk.perhaps.items() if name not in walk.required},
+        required=(required := {**walk.tested, **walk.required}),
+        optional={name: line for name, line in walk.optional.items() if name not in required},
+        perhaps={name: line for name, line in walk.perhaps.items() if name not in required},
+        tested=frozenset(walk.tested.keys() - walk.required.keys()),
         references=walk.references,
         bound={name: frozenset(names) for name, names in walk.bound.items()},
         dynamic=tuple(walk.dynamic),
@@ -103,6 +106,7 @@ class _Walk:
         self.required: dict[str, int] = {}
         self.optional: dict[str, int] = {}
         self.perhaps: dict[str, int] = {}
+        self.tested: dict[str, int] = {}
         self.references: dict[str, int] = {}
         self.bound: dict[str, set[str]] = {}
         self.dynamic: list[int] = []
@@ -228,7 +232,7 @@ class _Walk:
         ends: list[_Scope] = []
         tried = scope
         for branch in (node, *node.elif_):
-            self.visit(branch.test, tried)
+            self._visit_truth(branch.test, tried)
             ends.append(self.visit_all(branch.body, tried.inner(guarded=_assured(branch.test))))
             tried = tried.inner(guarded=_denied(branch.test))
         ends.append(self.visit_all(node.else_, tried))
@@ -236,8 +240,23 @@ class _Walk:
         some = frozenset.union(*(end.bound | end.maybe for end in ends))
         return _Scope(every, scope.maybe | (some - every), scope.guarded)
 
+    def _visit_truth(self, test: nodes.Node, scope: _Scope) -> None:
+        """Go through a test; a name alone is asked for its truth."""
+        if isinstance(test, nodes.Name) and test.name not in scope.bound | scope.maybe | scope.guarded | _GLOBALS:
+            self.tested.setdefault(test.name, test.lineno)
+        elif isinstance(test, nodes.Not):
+            self._visit_truth(test.node, scope)
+        elif isinstance(test, nodes.And):
+            self._visit_truth(test.left, scope)
+            self._visit_truth(test.right, scope.inner(guarded=_assured(test.left)))
+        elif isinstance(test, nodes.Or):
+            self._visit_truth(test.left, scope)
+            self._visit_truth(test.right, scope.inner(guarded=_denied(test.left)))
+        else:
+            self.visit(test, scope)
+
     def _visit_condexpr(self, node: nodes.CondExpr, scope: _Scope) -> None:
-        self.visit(node.test, scope)
+        self._visit_truth(node.test, scope)
         self.visit(node.expr1, scope.inner(guarded=_assured(node.test)))
         if node.expr2 is not None:
             self.visit(node.expr2, scope.inner(guarded=_denied(node.test)))
@@ -272,6 +291,8 @@ def _constant_names(node: nodes.Node) -> list[str] | None:
 
 def _assured(test: nodes.Node) -> frozenset[str]:
     """Return the names that are there when `test` holds."""
+    if isinstance(test, nodes.Name):
+        return frozenset({test.name})
     if isinstance(test, nodes.And):
         return _assured(test.left) | _assured(test.right)
     if isinstance(test, nodes.Not):

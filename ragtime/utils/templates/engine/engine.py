@@ -40,6 +40,7 @@ _STOPPED: dict[type[Exception], str] = {
     OverflowError: "a number that is too large",
 }
 _PARAMETER = re.compile(r"parameter '(\w+)'")
+_OWN_FILTERS = "ragtime.utils.templates.filters."
 _NO_FILTER = re.compile(r"No (?:filter|test) named '(\w+)'")
 _REFERENCE = "\N{INFORMATION SEPARATOR ONE}"  # as in sandbox.py, which imports Jinja
 
@@ -367,7 +368,16 @@ def _failed(error: Exception, where: str, text: str) -> TemplateError:
         return TemplateError(f"{where}: access to an attribute that is not data")
     if isinstance(error, jinja2.TemplateRuntimeError):
         return TemplateError(f"{where}: {_harmless(str(error.message), text)}")
+    if _raised_by_own_filter(error):  # whose texts quote no value
+        return TemplateError(f"{where}: {error}")
     return TemplateError(f"{where}: an operation failed ({type(error).__name__})")
+
+
+def _raised_by_own_filter(error: Exception) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(_OWN_FILTERS)
 
 
 def _undefined(error: Exception, where: str, name: str, line: int | None, text: str) -> TemplateError:

@@ -35,7 +35,7 @@ from ragtime.utils.templates.engine.limits import Rendering, current
 from ragtime.utils.templates.engine.operators import OPERATORS
 from ragtime.utils.templates.engine.plain import DATE_TYPES, LEAF_TYPES
 
-__all__ = ["REFERENCE", "MissingTemplateError", "SandboxEnvironment"]
+__all__ = ["REFERENCE", "MissingTemplateError", "OptionalUndefined", "SandboxEnvironment"]
 
 REFERENCE = "\N{INFORMATION SEPARATOR ONE}"
 """Stands between the template that refers and the name it refers to, in what a prompt looks up."""
@@ -88,6 +88,15 @@ class DataUndefined(StrictUndefined):
     def __bool__(self) -> bool:  # type: ignore[override]
         if self._undefined_obj is missing or self._undefined_exception is SecurityError:
             self._fail_with_undefined_error()
+        return False
+
+
+class OptionalUndefined(DataUndefined):
+    """A declared variable that was not given and need not be: ``{% if name %}`` may ask for it, too."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:  # type: ignore[override]
         return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ragtime.errors import InvalidArgumentError, TemplateError, TemplateNotFoundError
+from ragtime.errors import InvalidArgumentError, TemplateError, TemplateNotFoundError, TemplateSyntaxError
 from ragtime.utils.templates.engine.analysis import TemplateFacts, analyse
 from ragtime.utils.templates.engine.engine import Source, TemplateEngine
 from ragtime.utils.templates.findings import Finding
@@ -40,7 +40,11 @@ def lint_page(engine: TemplateEngine, files: PageFiles, name: str) -> list[Findi
         TemplateNotFoundError: There is no such page.
     """
     pages: dict[str, _Page] = {}
-    found = [*_collect(engine, files, files.source(name), (name,), pages)]
+    try:
+        source = files.source(name)
+    except TemplateSyntaxError as error:
+        return [Finding(name, "H001", str(error))]
+    found = [*_collect(engine, files, source, (name,), pages)]
     blocks: dict[str, HTMLContext] = {}
     for page in reversed(pages.values()):  # parents first: they tell where the blocks of their children stand
         if page.facts is not None:
@@ -95,7 +99,7 @@ def _lint_variables(root: _Page, pages: dict[str, _Page]) -> Iterator[Finding]:
         for name, line in (facts.used if page is root else facts.required).items():
             if name not in declared:
                 yield _finding(page.source, "H002", f"{name!r} is not declared by {root.source.name}", line)
-            elif name in facts.required and not declared[name] and page is root:
+            elif name in facts.required and name not in facts.tested and not declared[name] and page is root:
                 yield _finding(page.source, "H002", f"{name!r} is declared optional, and used without a test", line)
     for name in declared:
         if name not in used:

@@ -22,6 +22,7 @@ __all__ = ["HTMLTemplateManager"]
 _log = get_logger(__name__)
 _PACKAGED = Path(__file__).parent / "packaged"
 _UNNAMED = "(text)"
+_GUARDS = frozenset({"e", "escape", "forceescape", "markdown", "safe", "safe_url", "tojson", "xmlattr"})
 
 
 class HTMLTemplateManager:
@@ -77,10 +78,13 @@ class HTMLTemplateManager:
                 limits of the rendering.
 
         Raises:
-            InvalidArgumentError: The name is no identifier, or the function cannot be called.
+            InvalidArgumentError: The name is no identifier, or that of a filter which keeps pages safe; or the function
+                cannot be called.
         """
         if not name.isidentifier() or not callable(function):
             raise InvalidArgumentError(f"A filter is an identifier and a function, found {name[:50]!r}")
+        if name in _GUARDS:
+            raise InvalidArgumentError(f"The filter {name!r} keeps pages safe, and is not replaced")
         self._engine.add_filter(name, function)
 
     def render(self, name: str, /, **context: Any) -> str:
@@ -204,4 +208,9 @@ def _checked(source: Source, context: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(VariableProblem(name, "mistyped", message))
     if problems:
         raise TemplateVariableError(source.name, None, problems)
+    absent = [name for name in declared or () if name not in values]
+    if absent:
+        from ragtime.utils.templates.engine.sandbox import OptionalUndefined  # noqa: PLC0415 - imports Jinja
+
+        values.update((name, OptionalUndefined(name=name)) for name in absent)
     return values

@@ -107,7 +107,9 @@ def fit_values(
         raise InvalidArgumentError(
             f"max_tokens is at least 1 and tokens_per_message at least 0, found {max_tokens} and {tokens_per_message}"
         )
-    counting = counter or EstimatedTokenCounter()
+    counting = EstimatedTokenCounter() if counter is None else counter
+    if not isinstance(counting, TokenCounter):
+        raise InvalidArgumentError("A counter has count(text), name and exact, as ragtime.protocols.TokenCounter says")
 
     def measure(changed: dict[str, Any]) -> tuple[int, list[Message]]:
         written = write(dict(changed))

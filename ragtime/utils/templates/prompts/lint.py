@@ -94,7 +94,8 @@ def _lint_texts(definition: PromptDefinition, finding: Callable[..., Finding]) -
             line = text.count("\n", 0, drift.start()) + 1
             yield finding("P009", "white space that nobody sees", line=line, place=place, severity="warning")
         if definition.effective_syntax == "jinja":
-            strange = next((slot for slot in _SIMPLE_SLOT.finditer(text) if slot[1] in declared), None)
+            slots = [slot for slot in _SIMPLE_SLOT.finditer(text) if len(slot[1]) > 1 or slot[1] in declared]
+            strange = next(iter(slots), None)  # a single letter is more often mathematics
             hint = "write {{ name }}, or give the prompt the syntax 'simple'"
         else:
             strange = _JINJA_MARK.search(text)

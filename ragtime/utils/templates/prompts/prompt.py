@@ -180,6 +180,7 @@ class Prompt:
         self._example = self._text(_EXAMPLE, definition.example_template) if definition.example_template else None
         self._table = self._make_table()
         self.source = PromptSource(definition.name, definition.version, self._hash(), variant, definition.locale)
+        self._check_examples()
 
     # --- binding ------------------------------------------------------------------------------------------------
 
@@ -247,6 +248,19 @@ class Prompt:
                     f"Prompt {definition.name!r}: the default of {name!r} is not of the type {variables[name].type}"
                 )
         return table
+
+    def _check_examples(self) -> None:
+        """Write every example once, so that a field that is missing is told now and not when the prompt is used."""
+        try:
+            _ = self._examples
+            for index, entry in enumerate(self._body.messages or ()):
+                if isinstance(entry, ExamplesEntry):
+                    self._example_messages(index, entry)
+        except TemplateError as error:
+            reason = str(error)
+        else:
+            return
+        raise TemplateSyntaxError(reason)
 
     def _check_declared(self, lines: Mapping[str, int], variables: Mapping[str, PromptVariable]) -> None:
         for name, line in lines.items():
