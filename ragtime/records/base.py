@@ -46,6 +46,8 @@ class Record(Frozen):
 def _identifier(value: str) -> str:
     if not value or value != value.strip() or any(character in value for character in "\t\r\n\0"):
         raise ValueError("must not be empty, begin or end with white space, or hold tabs, line breaks or NUL")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("must not hold lone surrogates")
     return value
 
 

@@ -58,13 +58,30 @@ def _storable(text: str) -> str:
 
 
 def _utc(time: datetime) -> datetime:
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999, in UTC, too") from None
+
+
+def _storable_values(value: Any) -> Any:
+    """Refuse texts anywhere in metadata that UTF-8 cannot hold; other control characters JSON can write."""
+    if isinstance(value, str):
+        _storable(value.replace("\0", ""))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            _storable_values(name)
+            _storable_values(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _storable_values(inner)
+    return value
 
 
 Storable = Annotated[str, AfterValidator(_storable)]
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 Stars = Annotated[float, Field(ge=1.0, le=5.0, allow_inf_nan=False)]
-Metadata = Annotated[Mapping[str, JsonValue], AfterValidator(freeze)]
+Metadata = Annotated[Mapping[str, JsonValue], AfterValidator(_storable_values), AfterValidator(freeze)]
 
 
 class Feedback(Record):
@@ -193,7 +210,7 @@ class Interaction(Record):
     @model_validator(mode="before")
     @classmethod
     def _content_of_parts(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("parts") and not data.get("content"):
+        if isinstance(data, Mapping) and isinstance(data.get("parts"), list | tuple) and not data.get("content"):
             texts = [
                 part.get("text") if isinstance(part, Mapping) else getattr(part, "text", None) for part in data["parts"]
             ]

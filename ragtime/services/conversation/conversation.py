@@ -203,11 +203,13 @@ class Conversation:
         Raises:
             pydantic.ValidationError: A value is nothing that JSON can hold.
         """
-        self._set_metadata({**self._head.metadata, **(values or {}), **more})
+        with self._lock:
+            self._set_metadata({**self._head.metadata, **(values or {}), **more})
 
     def remove_metadata(self, *names: str) -> None:
         """Remove metadata; a name that is not there is no error."""
-        self._set_metadata({name: value for name, value in self._head.metadata.items() if name not in names})
+        with self._lock:
+            self._set_metadata({name: value for name, value in self._head.metadata.items() if name not in names})
 
     def _set_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
         with self._lock:
@@ -312,16 +314,18 @@ class Conversation:
         latest = self._clock() + _SKEW
         calls = dict(self._calls_of_branch()) if parent == self._tree.tip else _calls_in(self._branch(parent))
         taken: set[str] = set()
-        for interaction in interactions:
+        for number, interaction in enumerate(interactions, start=1):
+            which = f"turn {number}: " if len(interactions) > 1 else ""
             if interaction.created_at > latest:
-                raise InvalidArgumentError(f"A turn cannot lie in the future: {interaction.created_at.isoformat()}")
+                time = interaction.created_at.isoformat()
+                raise InvalidArgumentError(f"{which}a turn cannot lie in the future: {time}")
             if interaction.id in self._tree or interaction.id in taken:
-                raise InvalidArgumentError(f"There is a turn with the id {interaction.id[:100]!r} already")
+                raise InvalidArgumentError(f"{which}there is a turn with the id {interaction.id[:100]!r} already")
             taken.add(interaction.id)
             call = interaction.tool_call_id
             if call is not None and calls.get(call, True):
                 why = "was answered already" if call in calls else "is no call of this conversation"
-                raise InvalidArgumentError(f"The tool call {call[:100]!r} {why}")
+                raise InvalidArgumentError(f"{which}the tool call {call[:100]!r} {why}")
             _note_calls(calls, interaction)
 
     def _branch(self, tip: str | None) -> list[Interaction]:
@@ -375,7 +379,9 @@ class Conversation:
     # --- branches -----------------------------------------------------------------------------------------------
 
     def fork(self, at: str | Interaction | None = None, *, conversation_id: str | None = None) -> Self:
-        """Begin a new conversation that shares the turns up to one of this; neither changes the other.
+        """Begin a new conversation that shares the turns up to one of this; what either adds is its own.
+
+        A shared turn is stored once, so a rating given to it later is seen in both when they are read again.
 
         Args:
             at: The last turn that both share, or its id; ``None`` means the last of the active branch.
@@ -422,7 +428,7 @@ class Conversation:
             InvalidArgumentError: There is no such turn.
             pydantic.ValidationError: A field is wrong.
         """
-        return self._replaced(interaction_id, content, "edited_from", fields)
+        return self._replaced(interaction_id, content, "edited_from", fields, dropped=set())
 
     def regenerate(self, interaction_id: str | Interaction, content: str, **fields: Any) -> Interaction:
         """Give another answer, in a new branch that becomes the active one; the original stays where it is.
@@ -442,27 +448,25 @@ class Conversation:
         turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
         if self.get_interaction(turn_id).role != "assistant":
             raise InvalidArgumentError("Only a turn of the assistant is regenerated; others are edited")
-        return self._replaced(turn_id, content, "regenerated_from", fields)
+        # What an answer drew on and called is its own.
+        return self._replaced(turn_id, content, "regenerated_from", fields, dropped={"tool_calls", "document_ids"})
 
     def _replaced(
-        self, interaction_id: str | Interaction, content: str, origin: str, fields: Mapping[str, Any]
+        self,
+        interaction_id: str | Interaction,
+        content: str,
+        origin: str,
+        fields: Mapping[str, Any],
+        *,
+        dropped: set[str],
     ) -> Interaction:
         turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
         with self._lock:
             original = self._tree.get(turn_id)
             kept = original.interaction.model_dump(
-                exclude={
-                    "id",
-                    "content",
-                    "created_at",
-                    "parts",
-                    "token_counts",
-                    "feedback",
-                    "tool_calls",
-                    "document_ids",
-                }
+                exclude={"id", "content", "created_at", "parts", "token_counts", "feedback"} | dropped
             )
-            metadata = {**original.interaction.metadata, **fields.get("metadata", {}), origin: turn_id}
+            metadata = {**original.interaction.metadata, **(fields.get("metadata") or {}), origin: turn_id}
             changed = {"created_at": self._clock(), **kept, **fields, "metadata": metadata}
             interaction = Interaction(content=content, **changed)
             self._add([interaction], original.parent_id)

@@ -32,6 +32,11 @@ class _Mirrored:
 
 
 @pytest.fixture
+def hash_encoder() -> HashEncoder:
+    return HashEncoder()
+
+
+@pytest.fixture
 def embedder(hash_encoder: HashEncoder) -> ConversationEmbedder:
     return ConversationEmbedder(encoder=hash_encoder)
 

@@ -184,23 +184,32 @@ def test_a_window_that_grew_with_the_conversation_is_the_one_from_scratch(
         assert conversation.window(budget, counter=WORDS, unanswered=unanswered) == expected
 
 
-@given(_steps, _budgets)
+@given(_steps, _budgets, _unanswered, _first_roles)
 @settings(max_examples=300)
-def test_no_safe_window_that_fits_is_longer(steps: list[tuple[str, int, int]], budget: int) -> None:
+def test_no_safe_window_that_fits_is_longer(
+    steps: list[tuple[str, int, int]], budget: int, unanswered: str, first_role: str | None
+) -> None:
     """Compared with every place where a window can begin, one by one."""
     turns = history(steps)
     pinned = leading_system(turns)
     room = budget - sum(tokens_of(turn, WORDS) for turn in turns[:pinned])
     assume(room >= 0)
-    places = {turn.id: place for place, turn in enumerate(turns)}
-    spans = [(places[caller], places[one]) for caller, all_ in pairs(turns).items() for one in all_ if one]
+    found = pairs(turns)
+    lost = {one for caller, results in found.items() if None in results for one in (caller, *results)}
+    kept = [turn for turn in turns[pinned:] if unanswered == "keep" or turn.id not in lost]
+    places = {turn.id: place for place, turn in enumerate(kept)}
+    spans = [
+        (places[caller], places[one]) for caller, results in found.items() for one in results if one and one in places
+    ]
     starts = [
         start
-        for start in range(pinned, len(turns) + 1)
-        if sum(tokens_of(turn, WORDS) for turn in turns[start:]) <= room
+        for start in range(len(kept) + 1)
+        if sum(tokens_of(turn, WORDS) for turn in kept[start:]) <= room
         and not any(caller < start <= result for caller, result in spans)
+        and (start == len(kept) or first_role in {None, kept[start].role})
     ]
-    assert list(window_of(turns, budget, unanswered="keep")[pinned:]) == turns[starts[0] :]
+    window = window_of(turns, budget, unanswered=unanswered, first_role=first_role)
+    assert list(window[pinned:]) == kept[starts[0] :]
 
 
 # --- what went wrong before -------------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ def to_anthropic(interactions: Iterable[Interaction]) -> dict[str, Any]:
         if interaction.role == "system":
             if messages:
                 raise InvalidArgumentError("This format has turns of the system at the beginning only")
+            if any(isinstance(part, ImagePart) for part in interaction.parts):
+                raise InvalidArgumentError("This format has no images in turns of the system")
             system.append({"type": "text", "text": interaction.content})
         elif interaction.role == "tool":
             block: dict[str, Any] = {
@@ -92,7 +94,8 @@ def from_anthropic(data: Any, created_at: datetime) -> list[Interaction]:
     messages = data.get("messages") if isinstance(data, dict) else data
     system = data.get("system") if isinstance(data, dict) else None
     found: list[Interaction] = []
-    for block in [{"type": "text", "text": system}] if isinstance(system, str) else system or []:
+    blocks = [{"type": "text", "text": system}] if isinstance(system, str) else as_list(system or [], "system")
+    for block in blocks:
         with reading("system", len(found) + 1):
             text = _text(_checked(block))
             found.append(Interaction(role="system", content=text, created_at=created_at))
@@ -126,13 +129,17 @@ def _turns(item: Any, created_at: datetime) -> list[Interaction]:
     found = [_result(block, created_at) for block in blocks if block["type"] == "tool_result"]
     parts = _parts([block for block in blocks if block["type"] in {"text", "image"}])
     calls = [
-        {"id": block.get("id"), "name": block.get("name"), "arguments": json.dumps(block["input"], ensure_ascii=False)}
+        {"id": block.get("id"), "name": block.get("name"), "arguments": _written(block)}
         for block in blocks
         if block["type"] == "tool_use"
     ]
     if parts or calls or not found:
         found.append(_said(role, parts, created_at, tool_calls=calls))
     return found
+
+
+def _written(block: dict[str, Any]) -> str:
+    return json.dumps(dict(as_mapping(block.get("input"), "input")), ensure_ascii=False)
 
 
 def _parts(blocks: list[dict[str, Any]]) -> list[TextPart | ImagePart]:
@@ -157,7 +164,7 @@ def _said(role: str, parts: list[TextPart | ImagePart], created_at: datetime, **
 
 def _result(block: dict[str, Any], created_at: datetime) -> Interaction:
     content = block.get("content") or ""
-    parts = [] if isinstance(content, str) else _parts([_checked(inner) for inner in content])
+    parts = [] if isinstance(content, str) else _parts([_checked(inner) for inner in as_list(content, "content")])
     fields: dict[str, Any] = {"tool_call_id": block.get("tool_use_id")}
     if block.get("is_error"):
         fields["metadata"] = {"is_error": True}

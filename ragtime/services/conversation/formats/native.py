@@ -8,7 +8,7 @@ from typing import Any
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.records.conversation import ConversationHead, Interaction, StoredTurn
-from ragtime.services.conversation.formats.reading import as_list, as_mapping, reading
+from ragtime.services.conversation.formats.reading import as_list, as_mapping, reading, refuse_unknown
 
 __all__ = ["FORMAT_NAME", "FORMAT_VERSION", "from_native", "to_native"]
 
@@ -30,7 +30,9 @@ def to_native(head: ConversationHead, turns: Sequence[StoredTurn]) -> dict[str, 
     written = []
     for turn in turns:
         fields = turn.interaction.model_dump(mode="json", exclude_defaults=True)
-        always = {"id": turn.interaction.id, "created_at": _text(turn.interaction.created_at)}
+        always: dict[str, Any] = {"id": turn.interaction.id, "created_at": _text(turn.interaction.created_at)}
+        if turn.interaction.parts:  # whose type is a default, and tells what they are
+            always["parts"] = [part.model_dump(mode="json", exclude_none=True) for part in turn.interaction.parts]
         written.append({**always, **fields, **always, "parent_id": turn.parent_id})
     return {"format": FORMAT_NAME, "version": FORMAT_VERSION, **told, "turns": written}
 
@@ -84,6 +86,7 @@ def _from_legacy(data: Mapping[str, Any]) -> tuple[ConversationHead, list[Stored
     for number, item in enumerate(as_list(data.get("history") or [], "history"), start=1):
         with reading("record", number):
             record = as_mapping(item, "a record")
+            refuse_unknown(record, {"query", "response", "timestamp", "document_ids", "metadata"})
             if "query" not in record or "response" not in record:
                 raise InvalidArgumentError("needs query and response")
             time = _time(record.get("timestamp"))
@@ -92,8 +95,8 @@ def _from_legacy(data: Mapping[str, Any]) -> tuple[ConversationHead, list[Stored
                 role="assistant",
                 content=record["response"],
                 created_at=time,
-                document_ids=tuple(record.get("document_ids") or ()),
-                metadata=dict(record.get("metadata") or {}),
+                document_ids=tuple(as_list(record.get("document_ids") or [], "document_ids")),
+                metadata=dict(as_mapping(record.get("metadata") or {}, "metadata")),
             )
             for interaction in (question, answer):
                 turns.append(StoredTurn(interaction=interaction, parent_id=parent))

@@ -141,7 +141,7 @@ def _interaction(item: Any, created_at: datetime) -> Interaction:
         role=_ROLES.get(role, role),  # type: ignore[arg-type]  # checked by the record
         content=content or "",
         parts=parts,
-        tool_calls=tuple(_call(call) for call in message.get("tool_calls") or ()),
+        tool_calls=tuple(_call(call) for call in as_list(message.get("tool_calls") or [], "tool_calls")),
         tool_call_id=message.get("tool_call_id"),
         name=message.get("name"),
         created_at=created_at,
@@ -152,9 +152,12 @@ def _part(item: Any) -> TextPart | ImagePart:
     part = as_mapping(item, "a part of the content")
     kind = part.get("type")
     if kind == "text":
+        refuse_unknown(part, {"type", "text"})
         return TextPart(text=as_text(part.get("text"), "text"))
     if kind == "image_url":
         image = as_mapping(part.get("image_url"), "image_url")
+        refuse_unknown(part, {"type", "image_url"})
+        refuse_unknown(image, {"url", "detail"})
         return ImagePart(url=as_text(image.get("url"), "url"), detail=image.get("detail"))
     raise InvalidArgumentError(f"a part of the content has the type {str(kind)[:50]!r}, which cannot be kept")
 
@@ -162,6 +165,8 @@ def _part(item: Any) -> TextPart | ImagePart:
 def _call(item: Any) -> ToolCall:
     call = as_mapping(item, "a tool call")
     function = as_mapping(call.get("function"), "function")
+    refuse_unknown(call, {"id", "type", "function", "index"})
+    refuse_unknown(function, {"name", "arguments"})
     arguments = function.get("arguments", "{}")
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)

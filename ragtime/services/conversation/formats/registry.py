@@ -25,10 +25,10 @@ FORMATS: dict[str, tuple[Callable[[Iterable[Interaction]], Any], Callable[[Any, 
 """How each format is written and read, by its name."""
 
 
-def _known(format: str) -> str:  # noqa: A002 - named as the argument
-    if format not in FORMATS:
-        hint = did_you_mean(format, FORMATS)
-        raise InvalidArgumentError(f"There is no format {format[:50]!r}{hint}; there are {', '.join(FORMATS)}")
+def _known(format: object) -> str:  # noqa: A002 - named as the argument
+    if not isinstance(format, str) or format not in FORMATS:
+        hint = did_you_mean(format, FORMATS) if isinstance(format, str) else ""
+        raise InvalidArgumentError(f"There is no format {str(format)[:50]!r}{hint}; there are {', '.join(FORMATS)}")
     return format
 
 
