@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 import ragtime
-from ragtime.cli import prompts
+from ragtime.cli import conversations, prompts
 from ragtime.cli.demo import demo
 from ragtime.cli.doctor import doctor
 from ragtime.cli.output import print_line
@@ -84,6 +84,19 @@ _register(prompts.list_prompts, group=_prompts, name="list")
 _register(prompts.show, group=_prompts)
 _register(prompts.render, group=_prompts)
 _register(prompts.check, group=_prompts)
+_conversations = typer.Typer(
+    name="conversations",
+    help="Conversations: import, export, list, show, search and forget them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(_conversations)
+_register(conversations.import_conversations, group=_conversations, name="import")
+_register(conversations.export_conversations, group=_conversations, name="export")
+_register(conversations.list_conversations, group=_conversations, name="list")
+_register(conversations.show, group=_conversations)
+_register(conversations.search, group=_conversations)
+_register(conversations.forget, group=_conversations)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it

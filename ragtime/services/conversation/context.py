@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.protocols import Message, TokenCounter
 from ragtime.records.conversation import Interaction
 from ragtime.services.conversation.recall import RecalledTurn
 from ragtime.services.conversation.summaries import Summary
-from ragtime.services.conversation.window import Window
+from ragtime.services.conversation.window import Window, tokens_of
 from ragtime.utils.templates import Prompt
 
 __all__ = ["Context", "ContextPart", "assemble_context"]
@@ -98,15 +99,16 @@ def assemble_context(
         The context.
 
     Raises:
-        InvalidArgumentError: The question and the system's turns alone are more than the budget.
+        InvalidArgumentError: The question and the system's turns leave no room in the budget.
     """
     asked = counter.count(query)
-    if asked >= max_tokens:
+    if asked >= max_tokens:  # nothing else could be told
         raise InvalidArgumentError(f"max_tokens = {max_tokens:,} is too small: the question alone has {asked:,} tokens")
     whole = window(max_tokens - asked)
+    pinned_tokens = sum(tokens_of(turn, counter) for turn in whole.interactions[: whole.pinned])
     if not whole.omitted:
-        return _context(query, asked, whole, max_tokens, degraded=degraded)
-    room = max_tokens - asked - sum(counter.count(turn.content) for turn in whole.interactions[: whole.pinned])
+        return _context(_Fixed(query, asked, pinned_tokens), whole, max_tokens, degraded=degraded)
+    room = max_tokens - asked - pinned_tokens
     summary = summarize(max(1, int(room * _SUMMARY_SHARE)))
     recent = window(max_tokens - asked - int(room * (_SUMMARY_SHARE + _RECALLED_SHARE)))
     shown = {turn.id for turn in recent.interactions}
@@ -123,12 +125,16 @@ def assemble_context(
             continue
         chosen, text, tokens = [*chosen, found], longer, more
     if tokens > limit:  # a summary that a large frame makes too long
-        text, tokens, summary, chosen = "", 0, summarize(1), []
+        left_out += len(chosen)
+        text, tokens, chosen = "", 0, []
     final = window(max_tokens - asked - tokens)
+    shown = {turn.id for turn in final.interactions}
+    if any(one.interaction.id in shown for one in chosen):  # the newest reach back to it, with what memory left over
+        chosen = [one for one in chosen if one.interaction.id not in shown]
+        text, tokens = _memory(memory, summary, chosen, counter)
     note = f"{left_out} recalled turns had no room" if left_out else ""
     return _context(
-        query,
-        asked,
+        _Fixed(query, asked, pinned_tokens),
         final,
         max_tokens,
         memory=(text, tokens, note),
@@ -151,9 +157,16 @@ def _memory(memory: Prompt, summary: Summary, chosen: Sequence[RecalledTurn], co
     return text, counter.count(text)
 
 
+class _Fixed(NamedTuple):
+    """What is in a context whatever else is."""
+
+    query: str
+    tokens: int
+    pinned_tokens: int
+
+
 def _context(
-    query: str,
-    asked: int,
+    fixed: _Fixed,
     window: Window,
     max_tokens: int,
     *,
@@ -163,6 +176,7 @@ def _context(
     degraded: str | None = None,
 ) -> Context:
     text, tokens, note = memory
+    query, asked, pinned_tokens = fixed
     pinned, recent = window.interactions[: window.pinned], window.interactions[window.pinned :]
     messages: list[Message] = [{"role": turn.role, "content": turn.content} for turn in pinned]
     if text:
@@ -175,16 +189,16 @@ def _context(
     if window.unanswered:
         omitted = "; ".join(filter(None, [omitted, f"{window.unanswered} turns belong to unanswered tool calls"]))
     parts = (
-        ContextPart("system", 0, tuple(turn.id for turn in pinned)),
+        ContextPart("system", pinned_tokens, tuple(turn.id for turn in pinned)),
         ContextPart("memory", tokens, tuple(dict.fromkeys(behind)), note),
-        ContextPart("recent", window.tokens, tuple(turn.id for turn in recent), omitted),
+        ContextPart("recent", window.tokens - pinned_tokens, tuple(turn.id for turn in recent), omitted),
         ContextPart("question", asked, ()),
     )
     return Context(
         messages=tuple(messages),
         tokens=asked + tokens + window.tokens,
         max_tokens=max_tokens,
-        parts=parts if text else (parts[0], *parts[2:]),
+        parts=parts if text or note else (parts[0], *parts[2:]),
         summary=summary,
         recalled=recalled,
         degraded=degraded,

@@ -176,6 +176,10 @@ class Conversation:
         with self._lock:
             return self._head.model_copy(update={"tip": self._tree.tip})
 
+    def is_attached_to(self, store: ConversationStore) -> bool:
+        """Whether whatever is added to it is stored there."""
+        return self._store is store
+
     def stored_turns(self) -> list[StoredTurn]:
         """Return the turns of all branches, each after its parent."""
         with self._lock:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["EnhancedConversation"]
 
 _REFERRING = re.compile(
-    r"^\W*(?:and|but|so|or|also|then|what about|how about|why|how so|really|ok(?:ay)?|else|same)\b"
-    r"|\b(?:it|its|that one|this one|these|those|they|them|their|he|she|him|her|there|above|earlier|previous(?:ly)?|"
+    r"^\W*(?:and|but|so|or|what about|how about|why|how so|really|ok(?:ay)?|same)\b"
+    r"|\b(?:it|its|that one|this one|these|those|they|them|their|he|she|him|her|above|earlier|previous(?:ly)?|"
     r"you (?:said|mentioned|wrote|told)|before that|again|instead|"
     r"the (?:first|second|third|last|other|former|latter) one)\b",
     re.IGNORECASE,
@@ -207,7 +207,7 @@ class EnhancedConversation(Conversation):
             The messages, never above the budget, with what was left out and why.
 
         Raises:
-            InvalidArgumentError: The question and the system's turns alone are more than the budget.
+            InvalidArgumentError: The question and the system's turns leave no room in the budget.
             BackendError: The model failed.
         """
         budget = self.settings.conversation.window_tokens if max_tokens is None else max_tokens
@@ -258,6 +258,7 @@ class EnhancedConversation(Conversation):
             BackendError: The model failed; the conversation is then as before.
             StorageError: The exchange cannot be stored.
         """
+        Interaction(role="user", content=query)  # what cannot be kept is refused before a model is asked
         writer = create_generator(self.settings) if generator is None else generator
         context = self.build_context(query, max_tokens)
         answer = writer.generate(list(context.messages), **options)
@@ -276,6 +277,7 @@ class EnhancedConversation(Conversation):
         """Answer without blocking the event loop; see ``respond``."""
         import asyncio  # noqa: PLC0415 - only where it is used
 
+        Interaction(role="user", content=query)  # as in respond
         context = await asyncio.to_thread(self.build_context, query, max_tokens)
         answer = await generator.agenerate(list(context.messages), **options)
         pair = await asyncio.to_thread(

@@ -28,6 +28,7 @@ from ragtime.services.conversation.enhanced import EnhancedConversation
 from ragtime.services.conversation.formats.native import from_native, to_native
 from ragtime.services.conversation.recall_keys import key_text
 from ragtime.services.conversation.summaries import ConversationSummarizer
+from ragtime.services.conversation.summaries.pieces import embedded_pieces
 from ragtime.services.conversation.user_search import FoundInConversation, SearchMode, UserSearch
 from ragtime.storage.conversations import MemoryConversationStore, SQLiteConversationStore
 from ragtime.utils.files import atomic_writer, read_jsonl
@@ -209,15 +210,8 @@ class ConversationManager:
         head = head.model_copy(update={"user_id": self._whose(head.user_id)})
         with log_operation(_log, "save_conversation", conversation_id=head.id) as operation:
             turns = conversation.stored_turns()
-            if self.store.head(head.user_id, head.id) is None:
-                whole = head.model_copy(update={"fork": None})  # all turns are its own
-                self.store.create(whole, turns)
-            else:
-                self.store.append(head.user_id, head.id, turns)
-                self.store.update(head.user_id, head.id, tip=head.tip, metadata=dict(head.metadata))
-            for turn in turns:
-                for feedback in turn.interaction.feedback:
-                    self.store.add_feedback(head.user_id, head.id, turn.interaction.id, feedback)
+            if not conversation.is_attached_to(self.store):  # else all of it is stored
+                self._take_in(head.model_copy(update={"fork": None}), turns, renew=True)  # all turns are its own
             operation.add(turns=len(turns))
 
     def delete_conversation(self, conversation_id: str, *, user_id: str | None = None) -> ForgetReceipt:
@@ -317,6 +311,8 @@ class ConversationManager:
             ConversationNotFoundError: The user has no such conversation.
             StorageError: Something cannot be removed; says what.
         """
+        if conversation_id is not None and everything:
+            raise InvalidArgumentError("Name a conversation, or say everything=True; not both")
         if conversation_id is None and not everything:
             raise InvalidArgumentError("Name the conversation to forget, or say everything=True for all of the user")
         whose = self._whose(user_id)
@@ -324,7 +320,7 @@ class ConversationManager:
             removed = self.store.forget(whose, conversation_id=conversation_id, turn_id=turn_id)
             self._searches.pop(whose, None)
             if self._summarizer is not None:
-                self._summarizer.forget(whose, conversation_id)
+                self._summarizer.forget(whose)  # forks may hold the same turns
             vectors = self._forget_vectors([turn.interaction for _, turn in removed])
             operation.add(turns=len(removed), cached_vectors=vectors)
         held = {found for found, _ in removed} | ({conversation_id} if conversation_id else set())
@@ -340,6 +336,7 @@ class ConversationManager:
             return 0
         with cache:
             texts = {text for turn in interactions for text in (turn.content, embedded_text(turn), key_text(turn))}
+            texts |= {text for turn in interactions for text in embedded_pieces(turn)}
             return cache.remove(sorted(text for text in texts if text))
 
     # --- export and import --------------------------------------------------------------------------------------
@@ -399,11 +396,40 @@ class ConversationManager:
             operation.add(conversations=read)
         return read
 
-    def _take_in(self, head: ConversationHead, turns: list[StoredTurn]) -> None:
+    def _take_in(self, head: ConversationHead, turns: list[StoredTurn], *, renew: bool = False) -> None:
+        """Store a conversation, or what is missing of it; `renew` its metadata and active branch, too."""
         try:
             self.store.create(head, turns)
         except ConversationExistsError:
-            self.store.append(head.user_id, head.id, turns)
+            self._complete(head, turns)
+            if renew:
+                self.store.update(head.user_id, head.id, tip=head.tip, metadata=dict(head.metadata))
+
+    def _complete(self, head: ConversationHead, turns: list[StoredTurn]) -> None:
+        stored = {turn.interaction.id: turn.interaction for turn in self.store.turns(head.user_id, head.id)}
+        if stored and turns and not any(turn.interaction.id in stored for turn in turns):
+            raise InvalidArgumentError(f"There is another conversation with the id {head.id[:100]!r}, of other turns")
+        bare = [
+            StoredTurn(interaction=turn.interaction.model_copy(update={"feedback": ()}), parent_id=turn.parent_id)
+            for turn in turns
+            if turn.interaction.id not in stored
+        ]
+        known = [turn for turn in turns if turn.interaction.id in stored]
+        same = [
+            StoredTurn(
+                interaction=turn.interaction.model_copy(update={"feedback": stored[turn.interaction.id].feedback}),
+                parent_id=turn.parent_id,
+            )
+            for turn in known
+        ]
+        self.store.append(head.user_id, head.id, [*same, *bare])  # what is there is compared, and passed over
+        if bare and head.tip is not None:
+            self.store.update(head.user_id, head.id, tip=head.tip)
+        for turn in turns:
+            given = stored[turn.interaction.id].feedback if turn.interaction.id in stored else ()
+            for feedback in turn.interaction.feedback:
+                if feedback not in given:
+                    self.store.add_feedback(head.user_id, head.id, turn.interaction.id, feedback)
 
     # --- async twins --------------------------------------------------------------------------------------------
 

@@ -88,14 +88,23 @@ class UserSearch:
             return self._ranked(shares, cosines, k)
 
     def _catch_up(self) -> None:
+        """Read the turns that were stored since, and all anew when some were forgotten, be it by another process."""
+        self._read()
+        if self._store.lexical_scope(self._user_id, ()).turns != len(self._turns):
+            self._forget()
+            self._read()
+
+    def _forget(self) -> None:
+        self._after = 0
+        self._turns, self._places, self._vectors = [], {}, None
+
+    def _read(self) -> None:
         for number, conversation_id, turn in self._store.changes(self._user_id, after=self._after):
             self._after = number
             key = (conversation_id, turn.interaction.id)
-            if key in self._places:
-                self._turns[self._places[key]] = (conversation_id, turn.interaction)
-                continue
-            self._places[key] = len(self._turns)
-            self._turns.append((conversation_id, turn.interaction))
+            if key not in self._places:
+                self._places[key] = len(self._turns)
+                self._turns.append((conversation_id, turn.interaction))
 
     def _shares(self, query: str) -> dict[int, float]:
         scope = self._store.lexical_scope(self._user_id, sorted(set(stems_of(query))))
@@ -132,4 +141,11 @@ class UserSearch:
         near = cosines[positions] if cosines is not None else np.zeros(len(positions), dtype=np.float32)
         words = np.array([shares.get(int(place), 0.0) for place in positions], dtype=np.float64)
         fused = combine_scores(positions, near, words)[:k]
-        return [FoundInConversation(*self._turns[one.position], one.score) for one in fused]
+        return [self._found(one.position, one.score) for one in fused]
+
+    def _found(self, place: int, score: float) -> FoundInConversation:
+        conversation_id, interaction = self._turns[place]
+        # Read once more: it may have been rated since.
+        stored = (turn.interaction for turn in self._store.turns(self._user_id, conversation_id))
+        fresh = next((turn for turn in stored if turn.id == interaction.id), interaction)
+        return FoundInConversation(conversation_id, fresh, score)

@@ -13,7 +13,7 @@ from ragtime.records.conversation import ImagePart, Interaction
 from ragtime.services.conversation.summaries.splitting import ELLIPSIS, clip, is_closed, split_sentences
 from ragtime.utils.stems import stems_of
 
-__all__ = ["Budget", "Piece", "cut_text", "pieces_of", "speaker_of", "write"]
+__all__ = ["Budget", "Piece", "cut_text", "embedded_pieces", "pieces_of", "speaker_of", "write"]
 
 _ARGUMENTS = 120  # characters of a tool call's arguments that are shown
 _LONG_WORD = 40  # characters; longer ones may be cut inside
@@ -91,6 +91,11 @@ def pieces_of(interaction: Interaction, place: int) -> list[Piece]:
         Piece(place, number, interaction.id, speaker, text, tuple(dict.fromkeys(stems_of(text))), spoken)
         for number, (text, spoken) in enumerate(texts)
     ]
+
+
+def embedded_pieces(interaction: Interaction) -> list[str]:
+    """Return every text that is embedded of a turn for summaries, so that it can be forgotten."""
+    return [piece.text for piece in pieces_of(interaction, 0)]
 
 
 def write(pieces: Iterable[Piece]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ragtime.errors import StorageError
+from ragtime.storage.conversations.sqlite.descriptors import connection_closed, connection_opened
 from ragtime.storage.conversations.sqlite.errors import storage_error
 from ragtime.storage.conversations.sqlite.schema import check_header, migrate
 
@@ -95,7 +96,7 @@ class Connections:
             self._lent -= 1
             if connection is not None:
                 if self._closed or self._pauses or len(self._idle) >= _KEPT:
-                    connection.close()
+                    self._close(connection)
                 else:
                     self._idle.append(connection)
             if self._pauses:
@@ -108,7 +109,7 @@ class Connections:
             while self._lent:
                 self._changed.wait()
             while self._idle:
-                self._idle.pop().close()
+                self._close(self._idle.pop())
 
     def resume(self) -> None:
         """Lend connections again."""
@@ -127,10 +128,7 @@ class Connections:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"The folder of {str(self.path)!r} cannot be made: {error.strerror}") from error
-        check_header(self.path)
-        connection = sqlite3.connect(
-            self.path, timeout=self.busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        connection = connection_opened(self.path, check_header, self._connect)
         try:
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute("PRAGMA secure_delete = ON")
@@ -140,9 +138,18 @@ class Connections:
             migrate(connection, self.path)
             self._use_log(connection)
         except BaseException:
-            connection.close()
+            self._close(connection)
             raise
         return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path, timeout=self.busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        connection_closed(self.path)
 
     def _use_log(self, connection: sqlite3.Connection) -> None:
         # Where several processes make a file at once, SQLite refuses this without waiting as the others asked it to.

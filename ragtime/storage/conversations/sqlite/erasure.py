@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ragtime.errors import StorageError
 from ragtime.storage.conversations.sqlite.connections import Connections
+from ragtime.storage.conversations.sqlite.descriptors import reader_of
 
 __all__ = ["erase_deleted", "has_leftovers"]
 
@@ -70,20 +71,20 @@ def has_leftovers(path: Path) -> bool:
     """Tell whether the unused space of a page that holds rows of tables holds text.
 
     Args:
-        path: A database whose write-ahead log is empty.
+        path: A database whose write-ahead log is empty, to which this process has a connection.
 
     Returns:
         Whether four bytes of text or more stand there.
     """
-    with path.open("rb") as file:
-        first = file.read(100)
-        size = int.from_bytes(first[16:18], "big")
-        size = 65_536 if size == 1 else size
-        file.seek(size)  # the first page describes the tables
-        while block := file.read(size * _PAGES_AT_ONCE):
-            for start in range(0, len(block), size):
-                if block[start] == _TABLE_LEAF and _TEXT.search(_unused(block, start, size)):
-                    return True
+    file = reader_of(path)
+    size = int.from_bytes(file.read(2, 16), "big")
+    size = 65_536 if size == 1 else size
+    place = size  # the first page describes the tables
+    while block := file.read(size * _PAGES_AT_ONCE, place):
+        place += len(block)
+        for start in range(0, len(block), size):
+            if block[start] == _TABLE_LEAF and _TEXT.search(_unused(block, start, size)):
+                return True
     return False
 
 
