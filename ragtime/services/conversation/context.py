@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,10 +14,11 @@ from ragtime.services.conversation.summaries import Summary
 from ragtime.services.conversation.window import Window, tokens_of
 from ragtime.utils.templates import Prompt
 
-__all__ = ["Context", "ContextPart", "assemble_context"]
+__all__ = ["Context", "ContextPart", "assemble_context", "told_messages"]
 
 _SUMMARY_SHARE = 0.2  # of the room beside the system's turns and the question
 _RECALLED_SHARE = 0.3
+_SUMMARY_STEP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,13 @@ def assemble_context(
         raise InvalidArgumentError(f"max_tokens = {max_tokens:,} is too small: the question alone has {asked:,} tokens")
     whole = window(max_tokens - asked)
     pinned_tokens = sum(tokens_of(turn, counter) for turn in whole.interactions[: whole.pinned])
+    whole = _told_within(window, whole, max_tokens - asked, counter)
     if not whole.omitted:
-        return _context(_Fixed(query, asked, pinned_tokens), whole, max_tokens, degraded=degraded)
+        return _context(_Fixed(query, asked, pinned_tokens, counter), whole, max_tokens, degraded=degraded)
     room = max_tokens - asked - pinned_tokens
-    summary = summarize(max(1, int(room * _SUMMARY_SHARE)))
+    share = int(room * _SUMMARY_SHARE)
+    # In steps: a summary is kept for its budget, and the next question has a few tokens more or less.
+    summary = summarize(max(1, share - share % _SUMMARY_STEP if share > _SUMMARY_STEP else share))
     recent = window(max_tokens - asked - int(room * (_SUMMARY_SHARE + _RECALLED_SHARE)))
     shown = {turn.id for turn in recent.interactions}
     chosen: list[RecalledTurn] = []
@@ -134,8 +138,8 @@ def assemble_context(
         text, tokens = _memory(memory, summary, chosen, counter)
     note = f"{left_out} recalled turns had no room" if left_out else ""
     return _context(
-        _Fixed(query, asked, pinned_tokens),
-        final,
+        _Fixed(query, asked, pinned_tokens, counter),
+        _told_within(window, final, max_tokens - asked - tokens, counter),
         max_tokens,
         memory=(text, tokens, note),
         summary=summary if text else None,
@@ -144,10 +148,23 @@ def assemble_context(
     )
 
 
+def _told_within(window: Callable[[int], Window], found: Window, budget: int, counter: TokenCounter) -> Window:
+    """Return a window that stays within its budget when its tool calls are told as text, which takes a little more."""
+    smaller = budget
+    while any(turn.tool_calls or turn.role == "tool" for turn in found.interactions):
+        told = told_messages(found.interactions)
+        over = sum(counter.count(message["content"]) for message in told) - budget
+        if over <= 0:
+            break
+        smaller -= over
+        found = window(max(1, smaller))
+    return found
+
+
 def _memory(memory: Prompt, summary: Summary, chosen: Sequence[RecalledTurn], counter: TokenCounter) -> tuple[str, int]:
     turns = [
         {
-            "said": one.interaction.content,
+            "said": one.interaction.content.replace("</", "< /"),  # no turn ends the frame round it
             "speaker": one.interaction.name or one.interaction.role,
             "when": one.interaction.created_at.strftime("%Y-%m-%d"),
         }
@@ -157,12 +174,44 @@ def _memory(memory: Prompt, summary: Summary, chosen: Sequence[RecalledTurn], co
     return text, counter.count(text)
 
 
+def told_messages(turns: Iterable[Interaction]) -> list[Message]:
+    """Return turns as messages of mere text.
+
+    A message has no place for tool calls, and servers refuse a tool's message without one. So what an assistant called
+    and what came back is told as text, in one message with what the assistant says around it.
+
+    Args:
+        turns: The turns.
+
+    Returns:
+        The messages.
+    """
+    messages: list[Message] = []
+    called: dict[str, str] = {}
+    in_tools = False
+    for turn in turns:
+        if turn.role == "tool":
+            name = turn.name or called.get(turn.tool_call_id or "", "tool")
+            text = f"[{name} returned] {turn.content}"
+        else:
+            calls = [f"[called {call.name}] {call.arguments}" for call in turn.tool_calls]
+            text = "\n".join([*([turn.content] if turn.content else []), *calls])
+        called.update((call.id, call.name) for call in turn.tool_calls)
+        if in_tools and turn.role in {"assistant", "tool"}:
+            messages[-1] = {"role": "assistant", "content": f"{messages[-1]['content']}\n{text}"}
+        else:
+            messages.append({"role": "assistant" if turn.role == "tool" else turn.role, "content": text})
+        in_tools = turn.role == "tool" or bool(turn.tool_calls)
+    return messages
+
+
 class _Fixed(NamedTuple):
     """What is in a context whatever else is."""
 
     query: str
     tokens: int
     pinned_tokens: int
+    counter: TokenCounter
 
 
 def _context(
@@ -176,13 +225,15 @@ def _context(
     degraded: str | None = None,
 ) -> Context:
     text, tokens, note = memory
-    query, asked, pinned_tokens = fixed
+    query, asked, pinned_tokens, counter = fixed
     pinned, recent = window.interactions[: window.pinned], window.interactions[window.pinned :]
     messages: list[Message] = [{"role": turn.role, "content": turn.content} for turn in pinned]
     if text:
         messages.append({"role": "system", "content": text})
-    messages += [{"role": turn.role, "content": turn.content} for turn in recent]
-    messages.append({"role": "user", "content": query})
+    told = told_messages(recent)
+    told_tokens = sum(counter.count(message["content"]) for message in told)
+    recent_tokens = max(told_tokens, window.tokens - pinned_tokens)  # images are counted, too, and not told
+    messages += [*told, {"role": "user", "content": query}]
     behind = [turn.id for turn in recalled]
     behind += [turn_id for sentence in (summary.sentences if summary else ()) for turn_id in sentence.turn_ids]
     omitted = f"{window.omitted} earlier turns had no room" if window.omitted else ""
@@ -191,12 +242,12 @@ def _context(
     parts = (
         ContextPart("system", pinned_tokens, tuple(turn.id for turn in pinned)),
         ContextPart("memory", tokens, tuple(dict.fromkeys(behind)), note),
-        ContextPart("recent", window.tokens - pinned_tokens, tuple(turn.id for turn in recent), omitted),
+        ContextPart("recent", recent_tokens, tuple(turn.id for turn in recent), omitted),
         ContextPart("question", asked, ()),
     )
     return Context(
         messages=tuple(messages),
-        tokens=asked + tokens + window.tokens,
+        tokens=asked + tokens + pinned_tokens + recent_tokens,
         max_tokens=max_tokens,
         parts=parts if text or note else (parts[0], *parts[2:]),
         summary=summary,

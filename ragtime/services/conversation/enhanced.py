@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ragtime.backends.generators import create_generator
@@ -18,7 +19,7 @@ from ragtime.services.conversation.embedder import ConversationEmbedder
 from ragtime.services.conversation.recall import Recall, RecalledTurn, TurnRecall
 from ragtime.services.conversation.summaries import ConversationSummarizer, Strategy, Summary
 from ragtime.services.conversation.tree import TurnTree
-from ragtime.utils.templates import PromptManager
+from ragtime.utils.templates import Prompt, PromptManager
 from ragtime.utils.tokens import EstimatedTokenCounter
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _REFERRING = re.compile(
     re.IGNORECASE,
 )
 _FEW_WORDS = 3  # a question of so few words leans on what was said before
+_LONG_BRANCH = 1000  # turns
 _ALIKE = 0.5  # cosine from which a question goes on with the last exchange
 
 
@@ -223,11 +225,20 @@ class EnhancedConversation(Conversation):
             max_tokens=budget,
             counter=self._counter,
             window=lambda tokens: self.window(tokens, counter=self._counter),
-            summarize=lambda tokens: self.summarize(max_tokens=tokens),
+            summarize=lambda tokens: self.summarize(strategy=self._context_strategy(), max_tokens=tokens),
             recalled=found.turns,
-            memory=PromptManager(settings=self.settings).get("memory"),
+            memory=self._memory_prompt,
             degraded=found.degraded,
         )
+
+    @cached_property
+    def _memory_prompt(self) -> Prompt:
+        return PromptManager(settings=self.settings).get("memory")
+
+    def _context_strategy(self) -> Strategy | None:
+        """Return how a context is summarised: an extractive summary of a long branch would read all of it each time."""
+        long = len(self._tree.path) > _LONG_BRANCH
+        return "hierarchical" if long and self.settings.conversation.summary_strategy == "extractive" else None
 
     # --- answers ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ragtime.errors import BackendError, InvalidArgumentError
 from ragtime.protocols import TextRole, TokenCounter
 from ragtime.records.conversation import Interaction, ToolCall
 from ragtime.services.conversation import Context, ConversationEmbedder, ConversationSummarizer, EnhancedConversation
+from ragtime.services.conversation.context import told_messages
 from ragtime.services.conversation.window import tokens_of
 from ragtime.testing import HashEncoder
 from ragtime.utils.tokens import EstimatedTokenCounter
@@ -98,6 +99,28 @@ def leading(turns: Sequence[Interaction]) -> list[Interaction]:
     return list(turns[:count])
 
 
+def test_tools_are_told_as_text_of_the_assistant() -> None:
+    """A message has no place for calls, and servers refuse a tool's message without one."""
+    turns = [
+        Interaction(role="user", content="Where is it?"),
+        Interaction(
+            role="assistant",
+            content="Let me look.",
+            tool_calls=[ToolCall(id="a", name="find", arguments="{}"), ToolCall(id="b", name="ask")],
+        ),
+        Interaction(role="tool", content="Shelf 3", tool_call_id="a"),
+        Interaction(role="tool", content="", tool_call_id="b", name="asked"),
+        Interaction(role="assistant", content="On shelf 3."),
+        Interaction(role="assistant", content="Anything else?"),
+    ]
+    told = "Let me look.\n[called find] {}\n[called ask] {}\n[find returned] Shelf 3\n[asked returned] \nOn shelf 3."
+    assert told_messages(turns) == [
+        {"role": "user", "content": "Where is it?"},
+        {"role": "assistant", "content": told},
+        {"role": "assistant", "content": "Anything else?"},
+    ]
+
+
 def check(context: Context, conversation: EnhancedConversation, query: str, counter: TokenCounter) -> None:
     """Assert all that holds for any context."""
     turns = conversation.get_interactions()
@@ -124,7 +147,8 @@ def check(context: Context, conversation: EnhancedConversation, query: str, coun
     else:
         assert context.recalled == ()
         assert context.summary is None
-    assert [message["content"] for message in between] == [turn.content for turn in recent]
+    assert list(between) == told_messages(recent)
+    assert "tool" not in {message["role"] for message in context.messages}
     lines = context.explain().splitlines()
     assert lines[0] == f"{context.tokens:,} of {context.max_tokens:,} tokens"
     told = [f"{part.name}: {part.tokens:,} tokens, {len(part.turn_ids)} turns" for part in context.parts]
