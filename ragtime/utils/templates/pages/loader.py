@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from ragtime.errors import InvalidArgumentError, TemplateError, TemplateNotFound
 from ragtime.monitoring.logging import get_logger
 from ragtime.utils.files import resolve_inside
 from ragtime.utils.templates.engine.engine import Source
+from ragtime.utils.templates.file_stamps import DEVICE_NAMES, is_racy, stamp_of
 
 __all__ = ["MAX_PAGE_BYTES", "PageFiles", "check_page_name"]
 
@@ -23,10 +23,8 @@ MAX_PAGE_BYTES = 1_000_000
 """Largest page file that is read, in bytes."""
 
 _log = get_logger(__name__)
-_RACY_NANOSECONDS = 2_000_000_000
 _LONGEST_NAME = 200
 _SUFFIXES = (".html", ".htm")
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
 def check_page_name(name: str) -> str:
@@ -47,7 +45,7 @@ def check_page_name(name: str) -> str:
         or not name.endswith(_SUFFIXES)
         or any(sign in name for sign in '\\:%~*?"<>|')
         or any(part.startswith(".") or part.endswith((".", " ")) for part in parts)
-        or any(part.partition(".")[0].lower() in _DEVICES or part != part.strip() for part in parts)
+        or any(part.partition(".")[0].lower() in DEVICE_NAMES or part != part.strip() for part in parts)
         or not name.isprintable()
     ):
         raise InvalidArgumentError(
@@ -188,7 +186,7 @@ def _can_be_served(root: Path, name: str) -> bool:
 
 def _read(name: str, path: Path, known: _Loaded | None) -> _Loaded:
     status = path.stat()
-    stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    stamp = stamp_of(status)
     if known is not None and known.stamp == stamp and not known.racy:
         return known
     with path.open("rb") as file:
@@ -196,7 +194,7 @@ def _read(name: str, path: Path, known: _Loaded | None) -> _Loaded:
     if len(data) > MAX_PAGE_BYTES:
         raise TemplateSyntaxError(f"is larger than {MAX_PAGE_BYTES:,} bytes")
     digest = hashlib.sha256(data).hexdigest()
-    racy = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RACY_NANOSECONDS
+    racy = is_racy(status)
     if known is not None and known.digest == digest:
         return replace(known, stamp=stamp, racy=racy)
     try:

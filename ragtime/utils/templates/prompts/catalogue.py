@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +15,12 @@ from pydantic import ValidationError
 from ragtime.errors import InvalidArgumentError, TemplateSyntaxError
 from ragtime.monitoring.logging import get_logger
 from ragtime.utils.files import parse_json_object
+from ragtime.utils.templates.file_stamps import is_racy, stamp_of
 from ragtime.utils.templates.prompts.definitions import MAX_PROMPT_BYTES, PromptDefinition
 
 __all__ = ["Entry", "FileProblem", "Layer", "Snapshot", "explain_validation", "read_definition", "read_layers"]
 
 _log = get_logger(__name__)
-_RACY_NANOSECONDS = 2_000_000_000
-"""A file that changed within this time of being read may change again without its time stamp showing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +257,7 @@ def _read(path: Path, layer: str, known: _File | None) -> _File | None:
     digest = ""
     try:
         status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        stamp = stamp_of(status)
         if known is not None and known.stamp == stamp and not known.racy:
             return known
         if not stat.S_ISREG(status.st_mode):
@@ -268,7 +266,7 @@ def _read(path: Path, layer: str, known: _File | None) -> _File | None:
         with path.open("rb") as file:
             data = file.read(MAX_PROMPT_BYTES + 1)
         digest = hashlib.sha256(data).hexdigest()
-        racy = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RACY_NANOSECONDS
+        racy = is_racy(status)
         if known is not None and known.hash == digest:
             return known if known.racy and racy else replace(known, stamp=stamp, racy=racy)
         return _File(layer, stamp, racy, digest, read_definition(data))

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from ragtime.records.base import Record, freeze
+from ragtime.utils.templates.file_stamps import DEVICE_NAMES
 
 __all__ = [
     "MAX_PROMPT_BYTES",
@@ -46,7 +47,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 _JINJA_MARKS = ("{{", "{%", "{#")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
 def check_name(name: str) -> str:
@@ -62,7 +62,7 @@ def check_name(name: str) -> str:
         ValueError: It is empty, longer than 100 characters, holds something else than letters, digits, ``_`` and ``-``,
             or is a name that some file systems keep for devices.
     """
-    if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
+    if not _NAME.fullmatch(name) or name.lower() in DEVICE_NAMES:
         raise ValueError(
             "a name has 1 to 100 ASCII letters, digits, _ and -, begins with a letter or digit, and is no device"
         )
