@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, AwareDatetime, Discriminator, Field, JsonValue, Tag, model_validator
 
-from ragtime.records.base import Identifier, Record, freeze
+from ragtime.records.base import FrozenDict, Identifier, Record, freeze
 
 __all__ = [
     "MAX_CONTENT_CHARACTERS",
@@ -35,6 +35,9 @@ InteractionRole = Literal["system", "user", "assistant", "tool"]
 """Who says a turn."""
 
 
+_NOTHING: FrozenDict[str, Any] = FrozenDict()  # one for all: it cannot be changed, and most turns have two
+
+
 def now() -> datetime:
     """Return the current time, in UTC."""
     return datetime.now(UTC)
@@ -44,20 +47,27 @@ def _new_id() -> str:
     return str(uuid.uuid4())
 
 
+def _nothing() -> FrozenDict[str, Any]:
+    return _NOTHING
+
+
 def _storable(text: str) -> str:
     """Refuse what UTF-8 and databases cannot hold."""
     if len(text) > MAX_CONTENT_CHARACTERS:
         raise ValueError(f"must not be longer than {MAX_CONTENT_CHARACTERS:,} characters")
     if "\0" in text:
         raise ValueError("must not hold NUL characters")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"must not hold lone surrogates, found one at character {error.start}") from None
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"must not hold lone surrogates, found one at character {error.start}") from None
     return text
 
 
 def _utc(time: datetime) -> datetime:
+    if time.tzinfo is UTC:
+        return time
     try:
         return time.astimezone(UTC)
     except OverflowError:
@@ -100,12 +110,10 @@ class Feedback(Record):
     id: Identifier = Field(default_factory=_new_id)
     stars: Stars
     comment: Storable | None = None
-    aspects: Annotated[Mapping[Identifier, Stars], AfterValidator(freeze)] = Field(
-        default_factory=dict, validate_default=True
-    )
+    aspects: Annotated[Mapping[Identifier, Stars], AfterValidator(freeze)] = Field(default_factory=_nothing)
     by: Identifier | None = None
     created_at: Time = Field(default_factory=now)
-    metadata: Metadata = Field(default_factory=dict, validate_default=True)
+    metadata: Metadata = Field(default_factory=_nothing)
 
     def __hash__(self) -> int:
         return hash((self.id, self.stars, self.comment))
@@ -196,14 +204,14 @@ class Interaction(Record):
     role: InteractionRole
     content: Storable = ""
     created_at: Time = Field(default_factory=now)
-    metadata: Metadata = Field(default_factory=dict, validate_default=True)
+    metadata: Metadata = Field(default_factory=_nothing)
     document_ids: tuple[Identifier, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: Identifier | None = None
     name: Identifier | None = None
     parts: tuple[ContentPart, ...] = ()
     token_counts: Annotated[Mapping[str, Annotated[int, Field(ge=0)]], AfterValidator(freeze)] = Field(
-        default_factory=dict, validate_default=True
+        default_factory=_nothing
     )
     feedback: tuple[Feedback, ...] = ()
 
@@ -219,6 +227,9 @@ class Interaction(Record):
 
     @model_validator(mode="after")
     def _fits_its_role(self) -> Self:
+        blank = not self.content or self.content.isspace()
+        if not (blank or self.tool_calls or self.parts or self.role == "tool" or self.tool_call_id is not None):
+            return self  # as most are
         if self.tool_calls and self.role != "assistant":
             raise ValueError(f"only an assistant calls tools, found tool_calls in a turn of the {self.role}")
         if (self.tool_call_id is not None) != (self.role == "tool"):
@@ -229,7 +240,7 @@ class Interaction(Record):
         if self.parts and self.content != "\n".join(texts):
             raise ValueError("content differs from the texts of the parts; give one of them")
         images = len(texts) < len(self.parts)
-        if not self.content.strip() and not (self.tool_calls or images or self.role == "tool"):
+        if blank and not (self.tool_calls or images or self.role == "tool"):
             raise ValueError("must not be empty: a turn says something, calls a tool, or shows an image")
         return self
 
@@ -274,7 +285,7 @@ class ConversationHead(Record):
     id: Identifier
     user_id: Identifier | None = None
     created_at: Time = Field(default_factory=now)
-    metadata: Metadata = Field(default_factory=dict, validate_default=True)
+    metadata: Metadata = Field(default_factory=_nothing)
     fork: Fork | None = None
     tip: Identifier | None = None
 
@@ -282,8 +293,8 @@ class ConversationHead(Record):
         return hash((self.user_id, self.id))
 
 
-class StoredTurn(Record):
-    """A turn in its place in the tree of a conversation's branches.
+class StoredTurn(NamedTuple):
+    """A turn in its place in the tree of a conversation's branches; a plain tuple, for there is one for every turn.
 
     Attributes:
         interaction: The turn.
@@ -291,7 +302,7 @@ class StoredTurn(Record):
     """
 
     interaction: Interaction
-    parent_id: Identifier | None = None
+    parent_id: str | None = None
 
 
 class LexicalMatch(NamedTuple):

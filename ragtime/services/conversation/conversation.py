@@ -26,6 +26,7 @@ from ragtime.records.conversation import (
 from ragtime.services.conversation.formats import Format, export_messages, import_messages
 from ragtime.services.conversation.formats.native import from_native, to_native
 from ragtime.services.conversation.lexical import LexicalIndex
+from ragtime.services.conversation.new_turns import new_turns
 from ragtime.services.conversation.tree import TurnTree
 from ragtime.services.conversation.window import Unanswered, Window, WindowIndex
 from ragtime.utils.tokens import EstimatedTokenCounter
@@ -130,7 +131,6 @@ class Conversation:
         self._lock = threading.RLock()
         self._windows: dict[tuple[type, str], tuple[int, WindowIndex]] = {}
         self._lexical: tuple[int, LexicalIndex] | None = None
-        self._calls: tuple[int, int, dict[str, bool]] | None = None
 
     @classmethod
     def _restored(
@@ -246,7 +246,8 @@ class Conversation:
         """
         fields.setdefault("created_at", self._clock())
         interaction = Interaction(role=role, content=content, **fields)
-        self.add_interactions([interaction])
+        with self._lock:
+            self._add([interaction], self._tree.tip)
         return interaction
 
     def add_exchange(
@@ -299,48 +300,11 @@ class Conversation:
 
     def _add(self, interactions: list[Interaction], parent: str | None) -> None:
         """Check, store and then add turns after `parent`; the lock is held."""
-        self._check(interactions, parent)
-        turns = []
-        for interaction in interactions:
-            turns.append(StoredTurn(interaction=interaction, parent_id=parent))
-            parent = interaction.id
+        turns = new_turns(self._tree, interactions, parent, latest=self._clock() + _SKEW)
         if self._store is not None and turns:
-            self._store.append(self.user_id, self.conversation_id, turns)
-        calls = self._calls_of_branch() if parent is not None else {}
+            self._store.append(self._head.user_id, self._head.id, turns)
         for turn in turns:
-            grows = turn.parent_id == self._tree.tip
             self._tree.add(turn)
-            if grows and self._calls is not None:
-                _note_calls(calls, turn.interaction)
-                self._calls = (self._tree.version, len(self._tree.path), calls)
-
-    def _check(self, interactions: Sequence[Interaction], parent: str | None) -> None:
-        latest = self._clock() + _SKEW
-        calls = dict(self._calls_of_branch()) if parent == self._tree.tip else _calls_in(self._branch(parent))
-        taken: set[str] = set()
-        for number, interaction in enumerate(interactions, start=1):
-            which = f"turn {number}: " if len(interactions) > 1 else ""
-            if interaction.created_at > latest:
-                time = interaction.created_at.isoformat()
-                raise InvalidArgumentError(f"{which}a turn cannot lie in the future: {time}")
-            if interaction.id in self._tree or interaction.id in taken:
-                raise InvalidArgumentError(f"{which}there is a turn with the id {interaction.id[:100]!r} already")
-            taken.add(interaction.id)
-            call = interaction.tool_call_id
-            if call is not None and calls.get(call, True):
-                why = "was answered already" if call in calls else "is no call of this conversation"
-                raise InvalidArgumentError(f"{which}the tool call {call[:100]!r} {why}")
-            _note_calls(calls, interaction)
-
-    def _branch(self, tip: str | None) -> list[Interaction]:
-        return [turn.interaction for turn in self._tree.branch(tip)] if tip is not None else []
-
-    def _calls_of_branch(self) -> dict[str, bool]:
-        """Return whether each tool call of the active branch was answered, by its id."""
-        version, path = self._tree.version, self._tree.path
-        if self._calls is None or self._calls[:2] != (version, len(path)):
-            self._calls = (version, len(path), _calls_in(path))
-        return self._calls[2]
 
     def add_feedback(
         self,
@@ -698,16 +662,3 @@ def _matches(interaction: Interaction, where: Where | None) -> bool:
         return bool(where(interaction))
     missing = object()
     return all(interaction.metadata.get(name, missing) == value for name, value in where.items())
-
-
-def _calls_in(interactions: Iterable[Interaction]) -> dict[str, bool]:
-    calls: dict[str, bool] = {}
-    for interaction in interactions:
-        _note_calls(calls, interaction)
-    return calls
-
-
-def _note_calls(calls: dict[str, bool], interaction: Interaction) -> None:
-    if interaction.tool_call_id is not None:
-        calls[interaction.tool_call_id] = True
-    calls.update((call.id, False) for call in interaction.tool_calls)

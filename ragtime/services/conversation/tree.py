@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ragtime.errors import InvalidArgumentError
 from ragtime.records.conversation import Interaction, StoredTurn
 
-__all__ = ["TurnTree"]
+__all__ = ["TurnTree", "calls_in", "note_calls"]
 
 
 class TurnTree:
@@ -15,6 +15,7 @@ class TurnTree:
 
     Attributes:
         path: The turns of the active branch, the oldest first; changed by this class alone.
+        calls: Whether each tool call of the active branch was answered, by its id; changed by this class alone.
         version: Grows when the active branch is another than before, and not when it only becomes longer.
     """
 
@@ -29,9 +30,10 @@ class TurnTree:
             InvalidArgumentError: A turn names a parent that is not there, an id stands twice, or the tip is no turn.
         """
         self._turns: dict[str, StoredTurn] = {}
-        self._children: dict[str | None, list[str]] = {}
+        self._parents: set[str | None] = set()
         self._places: dict[str, int] = {}
         self.path: list[Interaction] = []
+        self.calls: dict[str, bool] = {}
         self.version = 0
         last: str | None = None
         for turn in turns:
@@ -90,6 +92,7 @@ class TurnTree:
         if grows:
             self._places[turn.interaction.id] = len(self.path)
             self.path.append(turn.interaction)
+            note_calls(self.calls, turn.interaction)
         else:
             self.switch(turn.interaction.id)
 
@@ -100,7 +103,7 @@ class TurnTree:
         if turn.parent_id is not None and turn.parent_id not in self._turns:
             raise InvalidArgumentError(f"The turn {turn_id[:100]!r} follows one that is not there")
         self._turns[turn_id] = turn
-        self._children.setdefault(turn.parent_id, []).append(turn_id)
+        self._parents.add(turn.parent_id)
 
     def replace(self, interaction: Interaction) -> None:
         """Put a changed record of a turn, such as one with more feedback, in its place."""
@@ -114,6 +117,7 @@ class TurnTree:
         """Make the branch that ends with a turn the active one; raises ``InvalidArgumentError`` when there is none."""
         self.path = [turn.interaction for turn in self.branch(tip)]
         self._places = {interaction.id: place for place, interaction in enumerate(self.path)}
+        self.calls = calls_in(self.path)
         self.version += 1
 
     def branch(self, tip: str) -> list[StoredTurn]:
@@ -128,4 +132,20 @@ class TurnTree:
 
     def tips(self) -> list[str]:
         """Return the last turns of all branches, in the order in which they were stored."""
-        return [turn_id for turn_id in self._turns if turn_id not in self._children]
+        return [turn_id for turn_id in self._turns if turn_id not in self._parents]
+
+
+def calls_in(interactions: Iterable[Interaction]) -> dict[str, bool]:
+    """Return whether each tool call of some turns was answered, by its id."""
+    calls: dict[str, bool] = {}
+    for interaction in interactions:
+        note_calls(calls, interaction)
+    return calls
+
+
+def note_calls(calls: dict[str, bool], interaction: Interaction) -> None:
+    """Take a turn into what ``calls_in`` returned."""
+    if interaction.tool_call_id is not None:
+        calls[interaction.tool_call_id] = True
+    for call in interaction.tool_calls:
+        calls[call.id] = False

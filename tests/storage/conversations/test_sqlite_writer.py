@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from ragtime.errors import InvalidArgumentError, StorageError
-from ragtime.records.conversation import ConversationHead
+from ragtime.errors import ConversationNotFoundError, InvalidArgumentError, StorageError
+from ragtime.records.conversation import ConversationHead, Interaction, StoredTurn
 from ragtime.storage.conversations import SQLiteConversationStore
 from ragtime.storage.conversations.sqlite.connections import Connections
 from ragtime.storage.conversations.sqlite.writer import Writer
@@ -112,6 +113,37 @@ def test_many_writers_commit_together(tmp_path: Path) -> None:
             thread.join()
         assert store._writer.commits - before < 320
         assert sum(1 for _ in store.changes(None)) == 640
+
+
+def test_among_many_appends_just_the_wrong_ones_fail(tmp_path: Path) -> None:
+    with SQLiteConversationStore(tmp_path / "c") as store:
+        store.create(ConversationHead(id="c"), [turn("first")])
+        wrong = [
+            ("nowhere", turn("t")),
+            ("c", turn("orphan", "nobody")),
+            ("c", StoredTurn(Interaction(id="first", role="user", content="Another"))),
+        ]
+        came: list[Exception] = []
+
+        def write(number: int) -> None:
+            for each in range(20):
+                store.append(None, "c", [turn(f"{number}-{each}", "first")])
+                store.append(None, "c", [turn("first")])  # which is there
+                for conversation, bad in wrong:
+                    try:
+                        store.append(None, conversation, [bad])
+                    except (InvalidArgumentError, ConversationNotFoundError) as error:
+                        came.append(error)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        stored = {(one.interaction.id, one.parent_id) for one in store.turns(None, "c")}
+    assert stored == {("first", None), *((f"{n}-{each}", "first") for n in range(8) for each in range(20))}
+    texts = Counter(str(error).split(";")[0] for error in came)
+    assert sorted(texts.values()) == [160, 160, 160]
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("normal", 1), ("full", 2)])

@@ -48,6 +48,7 @@ from ragtime.storage.conversations.sqlite.reading import (
 from ragtime.storage.conversations.sqlite.storing import (
     add_conversation,
     add_opinion,
+    append_statement,
     append_turns,
     change_conversation,
     prepare_turns,
@@ -150,7 +151,10 @@ class SQLiteConversationStore:
         """Add turns to a conversation; see the protocol. A call that adds nothing new leaves the tip."""
         conversation_hash = self._keys.conversation(user_id, conversation_id)
         prepared = prepare_turns(self._keys, turns)
-        self._writer.run(lambda connection: append_turns(connection, self._keys, conversation_hash, prepared))
+        self._writer.run(
+            lambda connection: append_turns(connection, self._keys, conversation_hash, prepared),
+            statement=append_statement(conversation_hash, prepared),
+        )
 
     def update(
         self,

@@ -23,11 +23,28 @@ from ragtime.storage.conversations.arguments import (
 from ragtime.storage.conversations.sqlite.keys import Keys, to_microseconds
 from ragtime.storage.conversations.sqlite.places import Place, find_place, find_turn, find_user
 from ragtime.storage.conversations.sqlite.reading import turns_of_numbers
+from ragtime.storage.conversations.sqlite.writer import Statement
 
-__all__ = ["NewTurn", "add_conversation", "add_opinion", "append_turns", "change_conversation", "prepare_turns"]
+__all__ = [
+    "NewTurn",
+    "add_conversation",
+    "add_opinion",
+    "append_statement",
+    "append_turns",
+    "change_conversation",
+    "prepare_turns",
+]
 
 _PLACE_AND_PARENT = """SELECT c.key, c.user, c.fork_conversation, c.fork_turn, p.number FROM conversations c
     LEFT JOIN turns p ON p.conversation = c.key AND p.hash = ? WHERE c.hash = ?"""
+
+
+_APPEND = """INSERT OR IGNORE INTO turns (conversation, parent, hash, id, body) VALUES (
+    (SELECT key FROM conversations WHERE hash = ?1 AND fork_turn IS NULL
+        AND (?2 IS NULL OR EXISTS (SELECT 1 FROM turns p WHERE p.conversation = key AND p.hash = ?2))),
+    (SELECT p.number FROM turns p
+        WHERE p.conversation = (SELECT key FROM conversations WHERE hash = ?1) AND p.hash = ?2),
+    ?3, ?4, ?5)"""  # without a conversation or a parent the first is NULL, which the table refuses
 
 
 class NewTurn(NamedTuple):
@@ -95,6 +112,17 @@ def append_turns(
     *place, parent = row
     known = {} if parent is None or parent_hash is None else {parent_hash: parent}
     _add_turns(connection, keys, Place(*place), turns, known, may_repeat=True)
+
+
+def append_statement(conversation_hash: bytes, turns: Sequence[NewTurn]) -> Statement | None:
+    """Return the one statement that appends one plain turn to a conversation that is no fork; ``None`` for others.
+
+    It writes nothing where ``append_turns`` would raise or pass over the turn.
+    """
+    if len(turns) != 1 or turns[0].turn.interaction.feedback:
+        return None
+    (new,) = turns
+    return _APPEND, (conversation_hash, new.parent_hash, new.hash, new.turn.interaction.id, new.body)
 
 
 def change_conversation(

@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from ragtime.storage.conversations.sqlite.connections import Connections
 from ragtime.storage.conversations.sqlite.errors import rolled_back, storage_error
 
-__all__ = ["Work", "Writer"]
+__all__ = ["Statement", "Work", "Writer"]
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 """What is done within a transaction; it may be done again when that fails, so it changes nothing but the file."""
+Statement = tuple[str, Sequence[Any]]
+"""One statement and its parameters, which writes exactly one row or nothing."""
 
 _AT_ONCE = 256  # works of one transaction
 
@@ -27,10 +29,11 @@ _AT_ONCE = 256  # works of one transaction
 class _Job:
     """One thread's work, and what came of it."""
 
-    __slots__ = ("awake", "done", "error", "leads", "result", "work")
+    __slots__ = ("awake", "done", "error", "leads", "result", "statement", "work")
 
-    def __init__(self, work: Work[Any]) -> None:
+    def __init__(self, work: Work[Any], statement: Statement | None) -> None:
         self.work = work
+        self.statement = statement
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
@@ -65,14 +68,17 @@ class Writer:
         self._queue = _Queue()
         self.commits = 0
 
-    def run(self, work: Work[T]) -> T:
+    def run(self, work: Work[T], *, statement: Statement | None = None) -> T:
         """Do a work, all or nothing, and return once it is committed.
 
         Args:
             work: The work.
+            statement: What does the same in most cases, and is tried first: when it writes its row, the work is done,
+                and when it writes nothing, the work finds out why. ``None`` where there is none, and for a work that
+                returns something. On its own it needs no transaction around it, and among others no savepoint.
 
         Returns:
-            What it returns.
+            What the work returns.
 
         Raises:
             Exception: What the work raises; then nothing of it is kept.
@@ -80,7 +86,7 @@ class Writer:
         queue = self._queue
         if queue.pid != os.getpid():  # a child process; those who waited are threads of the parent
             queue = self._queue = _Queue()
-        job = _Job(work)
+        job = _Job(work, statement)
         with queue.lock:
             queue.waiting.append(job)
             if queue.led:
@@ -125,6 +131,10 @@ class Writer:
         """Do some works in one transaction; where that fails as a whole, each in its own."""
         try:
             with self._connections.borrow() as connection:
+                if len(jobs) == 1 and _is_written(connection, jobs[0]):  # which SQLite commits by itself
+                    self.commits += 1
+                    jobs[0].done = True
+                    return
                 connection.execute("BEGIN IMMEDIATE")
                 if len(jobs) == 1:
                     jobs[0].result = jobs[0].work(connection)
@@ -144,6 +154,8 @@ class Writer:
                 self._write([job])
 
     def _try(self, connection: sqlite3.Connection, job: _Job) -> None:
+        if _is_written(connection, job):
+            return
         connection.execute("SAVEPOINT work")
         try:
             job.result = job.work(connection)
@@ -153,6 +165,10 @@ class Writer:
             connection.execute("ROLLBACK TO work")
             job.error = storage_error(self._connections.path, error) if isinstance(error, sqlite3.Error) else error
         connection.execute("RELEASE work")
+
+
+def _is_written(connection: sqlite3.Connection, job: _Job) -> bool:
+    return job.statement is not None and connection.execute(*job.statement).rowcount == 1
 
 
 def _hand_over(queue: _Queue) -> None:
