@@ -6,12 +6,13 @@
 
 from ragtime.records.conversation import Feedback, ImagePart, Interaction, TextPart, ToolCall
 from ragtime.services.conversation.context import Context, ContextPart
-from ragtime.services.conversation.conversation import Branch, Conversation, FoundTurn
+from ragtime.services.conversation.conversation import Conversation
 from ragtime.services.conversation.embedder import ConversationEmbedder
 from ragtime.services.conversation.enhanced import EnhancedConversation
 from ragtime.services.conversation.manager import ConversationManager, ForgetReceipt, ManagerStatistics
 from ragtime.services.conversation.recall import Recall, RecalledTurn
 from ragtime.services.conversation.summaries import ConversationSummarizer, Summary, SummarySentence
+from ragtime.services.conversation.turn_reader import Branch, FoundTurn
 from ragtime.services.conversation.user_search import FoundInConversation
 from ragtime.services.conversation.window import Window
 
