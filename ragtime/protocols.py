@@ -13,13 +13,24 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
+    from pydantic import JsonValue
 
     from ragtime.records.conversation import ConversationHead, Feedback, LexicalScope, StoredTurn
+    from ragtime.records.decisions import (
+        CustomData,
+        Decision,
+        ItemLink,
+        ItemRef,
+        Pattern,
+        ProgressEntry,
+        ProgressStatus,
+    )
 
 __all__ = [
     "AsyncTextGenerator",
     "CancelSignal",
     "ConversationStore",
+    "DecisionLog",
     "Message",
     "TextEncoder",
     "TextGenerator",
@@ -224,6 +235,19 @@ class ConversationStore(Protocol):
         """
         ...
 
+    def turn(self, user_id: str | None, conversation_id: str, turn_id: str) -> StoredTurn | None:
+        """Return one turn of a conversation, its own or a shared one, with the feedback on it.
+
+        Args:
+            user_id: Whose it is.
+            conversation_id: The conversation.
+            turn_id: The turn.
+
+        Returns:
+            The turn; ``None`` when the user has no such conversation, or it no such turn.
+        """
+        ...
+
     def append(self, user_id: str | None, conversation_id: str, turns: Sequence[StoredTurn]) -> None:
         """Add turns to a conversation, all or nothing; the last becomes the tip.
 
@@ -359,4 +383,189 @@ class ConversationStore(Protocol):
 
     def close(self) -> None:
         """Let go of files; further calls fail."""
+        ...
+
+
+@runtime_checkable
+class DecisionLog(Protocol):
+    """Keeps what runs decided, how far they are, what they measured, and how that hangs together.
+
+    What a call has returned from is kept. No call waits for a server, but those that read, ``flush`` and ``close``.
+    All methods may be called from many threads; several processes may log to one place.
+    """
+
+    def log_decision(
+        self, summary: str, *, rationale: str | None = None, details: str | None = None, tags: Sequence[str] = ()
+    ) -> ItemRef:
+        """Log a decision.
+
+        Args:
+            summary: What was decided.
+            rationale: Why; ``None`` leaves it open.
+            details: How it is done; ``None`` leaves it open.
+            tags: Words to find it by.
+
+        Returns:
+            What names it in links.
+
+        Raises:
+            InvalidArgumentError: A text is blank, or cannot be written in UTF-8.
+            StorageError: It cannot be kept, or the log is closed.
+        """
+        ...
+
+    def log_progress(self, description: str, *, status: ProgressStatus = "IN_PROGRESS") -> ItemRef:
+        """Log that a piece of work is under way.
+
+        Args:
+            description: What is done.
+            status: How far it is.
+
+        Returns:
+            What names it in links and in ``update_progress``.
+
+        Raises:
+            InvalidArgumentError: The text is blank, or the status is none.
+            StorageError: It cannot be kept, or the log is closed.
+        """
+        ...
+
+    def update_progress(
+        self, entry: ItemRef, *, status: ProgressStatus | None = None, description: str | None = None
+    ) -> None:
+        """Log how far a piece of work is by now.
+
+        Args:
+            entry: What ``log_progress`` returned.
+            status: How far it is; ``None`` leaves it.
+            description: What is done; ``None`` leaves it.
+
+        Raises:
+            InvalidArgumentError: It is no entry of this log, as far as can be told at once, or nothing is to change.
+            StorageError: It cannot be kept, or the log is closed.
+        """
+        ...
+
+    def log_custom_data(self, category: str, key: str, value: JsonValue) -> ItemRef:
+        """Log a JSON value, in place of the one of the same category and key.
+
+        Args:
+            category: The category, such as ``TrainingRuns``; it must not hold a colon.
+            key: The key, such as the id of a run.
+            value: The value.
+
+        Returns:
+            What names it in links.
+
+        Raises:
+            InvalidArgumentError: Category or key is no id, or the value is no JSON value.
+            StorageError: It cannot be kept, or the log is closed.
+        """
+        ...
+
+    def log_pattern(self, name: str, *, description: str | None = None, tags: Sequence[str] = ()) -> ItemRef:
+        """Log something that keeps happening, in place of the pattern of the same name.
+
+        Args:
+            name: Its name, one line.
+            description: What keeps happening; ``None`` leaves it open.
+            tags: Words to find it by.
+
+        Returns:
+            What names it in links.
+
+        Raises:
+            InvalidArgumentError: The name is no id, or a text is blank.
+            StorageError: It cannot be kept, or the log is closed.
+        """
+        ...
+
+    def link(self, source: ItemRef, target: ItemRef, relationship: str, *, description: str | None = None) -> None:
+        """Log how two items hang together.
+
+        Args:
+            source: The one that the relationship is said of.
+            target: The other.
+            relationship: How they hang together, such as ``produced_by``.
+            description: More about it; ``None`` leaves it open.
+
+        Raises:
+            InvalidArgumentError: One is no item of this log, as far as can be told at once.
+            StorageError: It cannot be kept, or the log is closed.
+        """
+        ...
+
+    def decisions(self, limit: int | None = None, *, tags: Sequence[str] = ()) -> list[Decision]:
+        """Read decisions, the newest first.
+
+        Args:
+            limit: Most to return; ``None`` means all.
+            tags: Only those that have all of these.
+
+        Returns:
+            The decisions; everything logged before is among them.
+
+        Raises:
+            InvalidArgumentError: `limit` is not positive.
+            StorageError: They cannot be read, or the log is closed.
+        """
+        ...
+
+    def progress(self, limit: int | None = None) -> list[ProgressEntry]:
+        """Read progress entries, the newest first; see ``decisions``."""
+        ...
+
+    def patterns(self, limit: int | None = None, *, tags: Sequence[str] = ()) -> list[Pattern]:
+        """Read patterns, by name; see ``decisions``."""
+        ...
+
+    def custom_data(self, category: str, key: str | None = None) -> list[CustomData]:
+        """Read the values of a category, by key.
+
+        Args:
+            category: The category.
+            key: Only the value of this key; ``None`` means all.
+
+        Returns:
+            The values; everything logged before is among them.
+
+        Raises:
+            StorageError: They cannot be read, or the log is closed.
+        """
+        ...
+
+    def links(self, item: ItemRef) -> list[ItemLink]:
+        """Read the links from and to an item, the oldest first.
+
+        Args:
+            item: The item.
+
+        Returns:
+            The links; everything logged before is among them.
+
+        Raises:
+            StorageError: They cannot be read, or the log is closed.
+        """
+        ...
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was logged has got where it belongs.
+
+        Args:
+            timeout: Longest wait, in seconds; ``None`` means the log's own limit.
+
+        Returns:
+            Whether all of it has; what has not is kept and sent later.
+
+        Raises:
+            StorageError: The log is closed.
+        """
+        ...
+
+    def close(self, timeout: float | None = None) -> None:
+        """Flush and let go of files and servers; further calls fail. Closing again does nothing.
+
+        Args:
+            timeout: Longest wait for what was logged, in seconds; ``None`` means the log's own limit.
+        """
         ...

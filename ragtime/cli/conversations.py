@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
-from ragtime.cli.output import _CONTROL, print_json, print_line, print_table
-from ragtime.errors import InvalidArgumentError, StorageError
+from ragtime.cli.conversation_files import FileFormat, export_to, import_from, writing
+from ragtime.cli.conversation_text import excerpt, one_line, page_turn, print_turn, told_time
+from ragtime.cli.output import print_json, print_line, print_table
+from ragtime.errors import InvalidArgumentError
 from ragtime.records.base import Identifier
-from ragtime.utils.files import atomic_writer
-from ragtime.utils.progress import track
 from ragtime.utils.templates import HTMLTemplateManager
 
 if TYPE_CHECKING:
-    from ragtime.records.conversation import ConversationHead, Interaction
-    from ragtime.services.conversation import Conversation, ConversationManager
+    from ragtime.records.conversation import ConversationHead
+    from ragtime.services.conversation import ConversationManager
 
 __all__ = ["export_conversations", "forget", "import_conversations", "list_conversations", "search", "show"]
-
-_EXCERPT = 200  # characters of a turn in a table
 
 
 def _user_id(value: str | None) -> str | None:
@@ -51,16 +43,15 @@ _User = Annotated[
     ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Format = Literal["native", "openai", "anthropic", "sharegpt", "hf"]
 
 
 def import_conversations(
     file: Annotated[
-        Path, typer.Argument(help="JSON Lines, one conversation a line; - for standard input.", allow_dash=True)
+        Path, typer.Argument(help="JSON Lines, as export writes them; - for standard input.", allow_dash=True)
     ],
     *,
     form: Annotated[
-        _Format, typer.Option("--format", help="What a line holds; native: what export writes.")
+        FileFormat, typer.Option("--format", help="What a line holds; native: what export writes.")
     ] = "native",
     user: _User = None,
     as_json: _Json = False,
@@ -75,7 +66,7 @@ def import_conversations(
     """  # noqa: D412 - typer shows this text as it is
     path = Path("/dev/stdin") if str(file) == "-" else file
     with _manager(user) as manager:
-        count = manager.import_conversations(path) if form == "native" else _import_messages(manager, path, form)
+        count = import_from(manager, path, form)
     if as_json:
         print_json({"imported": count, "format": form, "user_id": user})
     else:
@@ -86,13 +77,15 @@ def export_conversations(
     file: Annotated[Path, typer.Argument(help="File to write; - for standard output.", allow_dash=True)],
     *,
     form: Annotated[
-        _Format, typer.Option("--format", help="What a line holds; only native holds everything.")
+        FileFormat, typer.Option("--format", help="What a line holds; only native holds everything.")
     ] = "native",
     user: _User = None,
     conversation: Annotated[str | None, typer.Option("--conversation", metavar="ID", help="Only this one.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Write conversations as JSON Lines, one a line, the newest first. A file is written whole or not at all.
+    """Write conversations as JSON Lines, the newest first. A file is written whole or not at all.
+
+    One is a line; a long one in the native format goes on in further lines.
 
     Examples:
 
@@ -101,17 +94,13 @@ def export_conversations(
       ragtime conversations export - --format sharegpt --user ann
     """  # noqa: D412 - typer shows this text as it is
     with _manager(user) as manager:
-        ids = [conversation] if conversation is not None else [head.id for head in manager.list_conversations()]
-        with _writing(file) as write, track("Exporting", total=len(ids), unit="conversations") as progress:
-            for each in ids:
-                write(json.dumps(_written(manager.get_conversation(each), form), ensure_ascii=False))
-                progress.advance()
+        count = export_to(manager, file, form, conversation)
     if str(file) == "-":
         return
     if as_json:
-        print_json({"exported": len(ids), "format": form, "file": str(file)})
+        print_json({"exported": count, "format": form, "file": str(file)})
     else:
-        print_line(f"{len(ids)} conversations written")
+        print_line(f"{count} conversations written")
 
 
 def list_conversations(
@@ -168,10 +157,12 @@ def show(
     turns = found.get_interactions(last=last)
     if html is None:
         for turn in turns:
-            _print_turn(turn)
+            print_turn(turn)
         return
-    page = HTMLTemplateManager().render("conversation.html", title=found.conversation_id, turns=[*map(_shown, turns)])
-    with _writing(html) as write:
+    page = HTMLTemplateManager().render(
+        "conversation.html", title=found.conversation_id, turns=[*map(page_turn, turns)]
+    )
+    with writing(html) as write:
         write(page)
 
 
@@ -207,7 +198,7 @@ def search(
         )
         return
     rows = [
-        (f"{one.score:.3f}", one.conversation_id, turn.id, turn.role, _time(turn.created_at), _excerpt(turn.content))
+        (f"{one.score:.3f}", one.conversation_id, turn.id, turn.role, told_time(turn.created_at), excerpt(turn.content))
         for one in found
         for turn in (one.interaction,)
     ]
@@ -243,86 +234,17 @@ def forget(
         print_json({**asdict(receipt), "at": receipt.at.isoformat()})
         return
     print_line(
-        f"Forgotten at {_time(receipt.at)}: {receipt.turns} turns of {len(receipt.conversation_ids)} conversations, "
-        f"{receipt.cached_vectors} cached vectors"
+        f"Forgotten at {told_time(receipt.at)}: {receipt.turns} turns of "
+        f"{len(receipt.conversation_ids)} conversations, {receipt.cached_vectors} cached vectors"
     )
     for each in receipt.conversation_ids:
-        print_line(f"  {_line(each)}")
+        print_line(f"  {one_line(each)}")
 
 
 def _manager(user: str | None) -> ConversationManager:
     from ragtime.services.conversation import ConversationManager  # noqa: PLC0415 - other commands do without
 
     return ConversationManager(user_id=user)
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def _import_messages(
-    manager: ConversationManager, path: Path, form: Literal["openai", "anthropic", "sharegpt", "hf"]
-) -> int:
-    from ragtime.services.conversation import Conversation  # noqa: PLC0415 - as above
-
-    read = 0
-    with track("Importing", unit="conversations") as progress:
-        for number, data in _json_lines(path):
-            try:
-                made = Conversation.from_messages(data, form, user_id=manager.user_id, settings=manager.settings)
-                manager.save_conversation(made)
-            except InvalidArgumentError as error:
-                raise InvalidArgumentError(f"{path}, line {number}: {error}") from None
-            read += 1
-            progress.advance()
-    return read
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield number and value of each line; unlike those of ``read_jsonl``, a value may be a list."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _json_value(line, f"{path}, line {number}")
-    except OSError as error:
-        raise StorageError(f"Cannot read {str(path)!r}: {error.strerror or error}") from None
-
-
-def _json_value(line: bytes, where: str) -> Any:
-    try:
-        return json.loads(line.decode("utf-8-sig"), parse_constant=_refuse)
-    except (ValueError, RecursionError):  # its text would quote the line
-        pass
-    raise StorageError(f"{where}: not JSON")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-def _written(conversation: Conversation, form: _Format) -> Any:
-    from ragtime.services.conversation.formats.native import to_native  # noqa: PLC0415 - as above
-
-    if form == "native":  # all turns are its own, as in what the manager exports
-        return to_native(conversation.head.model_copy(update={"fork": None}), conversation.stored_turns())
-    try:
-        return conversation.to_messages(form)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"Conversation {conversation.conversation_id!r}: {error}") from None
-
-
-@contextmanager
-def _writing(file: Path) -> Iterator[Callable[[str], object]]:
-    if str(file) == "-":
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # a file's content does not depend on the terminal
-        yield print_line
-    else:
-        with atomic_writer(file) as target:
-            yield lambda text: target.write(f"{text}\n")
-
-
-# --- words ----------------------------------------------------------------------------------------------------------
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -347,57 +269,4 @@ def _ask(conversation: str | None, turn: str | None, user: str | None) -> None:
 
 
 def _row(head: ConversationHead) -> Sequence[str]:
-    return head.id, _time(head.created_at), json.dumps(head.metadata, ensure_ascii=False) if head.metadata else ""
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _line(text: str) -> str:
-    return text.translate(_CONTROL)
-
-
-def _excerpt(content: str) -> str:
-    text = " ".join(content[: 2 * _EXCERPT].split())
-    return text if len(content) <= _EXCERPT else f"{text[:_EXCERPT]}…"
-
-
-def _shown(turn: Interaction) -> Mapping[str, Any]:
-    fields = turn.model_dump()
-    return {**fields, "ratings": fields["feedback"]}  # by this name the page reckons their mean
-
-
-def _print_turn(turn: Interaction) -> None:
-    name = f" ({turn.name})" if turn.name is not None else ""
-    _print([f"{turn.role}{name}, {_time(turn.created_at)}, {turn.id}"])
-    if turn.content:  # further in than what we say about it, so that it cannot pose as that
-        _print([line.expandtabs(4) for line in turn.content.replace("\r\n", "\n").split("\n")], indent=4)
-    _print(list(_facts(turn)), indent=2)
-
-
-def _facts(turn: Interaction) -> Iterator[str]:
-    for part in turn.parts:
-        if part.type == "image":
-            yield f"image: {part.url}"
-    for call in turn.tool_calls:
-        yield f"calls {call.name}, {call.id}: {call.arguments}"
-    if turn.tool_call_id is not None:
-        yield f"answers the call {turn.tool_call_id}"
-    if turn.document_ids:
-        yield f"documents: {', '.join(turn.document_ids)}"
-    for rating in turn.feedback:
-        by = f" by {rating.by}" if rating.by is not None else ""
-        yield f"rated {rating.stars:g} of 5{by}{f': {rating.comment}' if rating.comment else ''}"
-
-
-def _print(lines: Sequence[str], *, indent: int = 0) -> None:
-    """Print lines, wrapped on a terminal; nothing in them is markup or moves the cursor."""
-    told = [_line(line) for line in lines]
-    if sys.stdout is not None and sys.stdout.isatty():
-        if told:
-            text = Text("\n".join(told), style="" if indent else "bold", overflow="fold")
-            Console(highlight=False).print(Padding(text, (0, 0, 0, indent), expand=False))
-        return
-    for line in told:
-        print_line(f"{'':{indent}}{line}")
+    return head.id, told_time(head.created_at), json.dumps(head.metadata, ensure_ascii=False) if head.metadata else ""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -21,6 +20,7 @@ import ragtime
 from ragtime.cli import conversations, prompts
 from ragtime.cli.demo import demo
 from ragtime.cli.doctor import doctor
+from ragtime.cli.failures import failures_told_once
 from ragtime.cli.output import print_line
 from ragtime.cli.settings import settings
 from ragtime.config.settings import get_settings, override_settings
@@ -144,13 +144,11 @@ def _prepared() -> Iterator[None]:
         if not (options.quiet or options.verbose) and chosen.explain("logging.level").kind != "default":
             level = chosen.logging.level
     configure_logging(format=style, level=level)
-    # main() tells a failure in words; as a log event it is for machines, and for those who ask for more.
-    told_twice = level in {"WARNING", "ERROR"} and style == "console"
-    logging.getLogger(__name__).setLevel(logging.CRITICAL if told_twice else logging.NOTSET)
-    if options.quiet and chosen is not None:
-        with override_settings(logging__progress="off"):
-            yield
-    else:
+    with ExitStack() as stack:
+        if level in {"WARNING", "ERROR"} and style == "console":  # as events they are for machines, and for those who
+            stack.enter_context(failures_told_once())  # ask for more
+        if options.quiet and chosen is not None:
+            stack.enter_context(override_settings(logging__progress="off"))
         yield
 
 

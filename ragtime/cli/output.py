@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["print_json", "print_line", "print_table"]
+__all__ = ["CONTROL_ESCAPES", "print_json", "print_line", "print_table"]
 
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}  # a value must not move the cursor
+CONTROL_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+"""How control characters are shown, for ``str.translate``: a value must not move the cursor."""
 
 
 def print_json(value: Any) -> None:
@@ -43,11 +44,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
     """
     if sys.stdout is None or not sys.stdout.isatty():
         for row in (columns, *rows):
-            print_line("\t".join(cell.translate(_CONTROL) for cell in row))
+            print_line("\t".join(cell.translate(CONTROL_ESCAPES) for cell in row))
         return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell.translate(_CONTROL)) for cell in row))
+        table.add_row(*(Text(cell.translate(CONTROL_ESCAPES)) for cell in row))
     Console(highlight=False).print(table)

@@ -140,6 +140,14 @@ class ConversationSettings(Section):
         default="extractive", description="How a conversation is summarised."
     )
     summary_max_tokens: Positive = Field(default=500, description="Longest summary, in tokens.")
+    summary_fan_out: Annotated[int, Field(ge=2)] = Field(
+        default=16,
+        description="Turns in a segment of a hierarchical summary, and segments in the next larger one; also the turns "
+        "after which the notes of a rolling summary are brought up to date.",
+    )
+    summary_depth: Positive = Field(
+        default=4, description="Levels of a hierarchical summary, itself included; 1: it is made of the turns."
+    )
 
 
 class TemplateSettings(Section):
@@ -169,6 +177,17 @@ class TrainingDataSettings(Section):
     min_query_characters: Positive = Field(default=3, description="Shortest query kept, in characters.")
     max_passage_characters: Positive = Field(default=4000, description="Longest passage kept, in characters.")
     max_examples_per_query: Positive = Field(default=5, description="Most examples made from one query.")
+    retriever: Literal["bm25", "dense"] = Field(
+        default="bm25",
+        description="How passages are searched when no encoder is given: by words, or by the model of `embedding`.",
+    )
+    round_trip_rank: NotNegative = Field(
+        default=20,
+        description="Worst rank at which a query may find its own passage; examples beyond it fall; 0: not checked.",
+    )
+    duplicate_similarity: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=0.8, description="Share of common word groups from which two examples count as duplicates, 0 to 1."
+    )
     workers: Positive = Field(default=1, description="Worker threads; their number changes no byte of the result.")
 
     @model_validator(mode="after")

@@ -40,7 +40,10 @@ class Record(Frozen):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy; unlike pydantic's own, what `update` changes is validated."""
-        return type(self)(**{**self.__dict__, **update}) if update else super().model_copy(deep=deep)
+        if not update:
+            return super().model_copy(deep=deep)
+        fields = type(self).model_fields  # without properties that are kept beside them
+        return type(self)(**{**{name: value for name, value in self.__dict__.items() if name in fields}, **update})
 
 
 def _identifier(value: str) -> str:

@@ -7,12 +7,16 @@ which is set alike for all in one case. Peers that cannot keep a promise say so 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import hashlib
+import json
 import os
 import random
 import sqlite3
 import threading
 import time
+import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -120,6 +124,11 @@ CREATE TABLE turns (
 );
 CREATE INDEX turns_by_conversation ON turns (conversation);
 """  # as in ragtime.storage.conversations.sqlite.schema
+_REST = {
+    name: value
+    for name, value in Interaction(role="user", content="-").model_dump(mode="json").items()
+    if name not in {"id", "role", "content", "created_at"}
+}
 _RAW_INSERT = "INSERT INTO turns (conversation, parent, hash, id, body) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -156,6 +165,25 @@ def append_raw(folder: Path, count: int, durability: Durability) -> float:
     start = time.perf_counter()
     for row in rows:
         connection.execute(_RAW_INSERT, row)
+        connection.commit()
+    seconds = time.perf_counter() - start
+    connection.close()
+    return seconds
+
+
+def append_raw_said(folder: Path, count: int, durability: Durability) -> float:
+    """Make rows of what is said, with an id and the time, and insert and commit each; returns seconds."""
+    texts = turn_texts(count)
+    connection = _raw(folder / "raw.sqlite", durability)
+    connection.executescript(_RAW_TABLES)
+    parent = None
+    start = time.perf_counter()
+    for number, text in enumerate(texts):
+        turn_id = str(uuid.uuid4())
+        said = {"id": turn_id, "role": role_of(number), "content": text, "created_at": datetime.now(UTC).isoformat()}
+        body = json.dumps({**said, **_REST})
+        row = (1, parent, hashlib.blake2b(turn_id.encode(), digest_size=16).digest(), turn_id, body)
+        parent = connection.execute(_RAW_INSERT, row).lastrowid
         connection.commit()
     seconds = time.perf_counter() - start
     connection.close()
@@ -272,13 +300,22 @@ def _together(works: Sequence[Callable[[], None]]) -> float:
     return seconds
 
 
-def write_together_to_store(folder: Path, writers: int, each: int) -> float:
-    """Append to ragtime's store from many threads, each to a conversation of its own; returns seconds."""
+def write_together_to_store(folder: Path, writers: int, each: int, *, grouped: bool) -> float:
+    """Append to ragtime's store from many threads, each to a conversation of its own; returns seconds.
+
+    Args:
+        folder: For the file.
+        writers: How many threads.
+        each: Turns of each.
+        grouped: Whether they come when they like, so that commits are shared, or take turns, a commit each.
+    """
+    turn_taking: contextlib.AbstractContextManager[object] = contextlib.nullcontext() if grouped else threading.Lock()
     with SQLiteConversationStore(folder / "store.sqlite", durability="full") as store:
 
         def work(name: str, stored: list[StoredTurn]) -> None:
             for turn in stored:
-                store.append(None, name, [turn])
+                with turn_taking:
+                    store.append(None, name, [turn])
 
         works = []
         for number in range(writers):

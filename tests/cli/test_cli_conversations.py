@@ -14,9 +14,16 @@ from typing import Any, get_args
 
 import pytest
 
-from ragtime.cli import conversations, main
+from ragtime.cli import conversation_files, main
 from ragtime.config.settings import reload_settings
-from ragtime.services.conversation import Conversation, ConversationManager, ImagePart, TextPart, ToolCall
+from ragtime.services.conversation import (
+    Conversation,
+    ConversationManager,
+    ImagePart,
+    Interaction,
+    TextPart,
+    ToolCall,
+)
 from ragtime.services.conversation.formats import FORMATS
 from ragtime.testing import LocalModelServer
 
@@ -80,8 +87,8 @@ def _add(conversation_id: str, content: str, **fields: Any) -> None:
 
 
 def _error(err: str) -> dict[str, str]:
-    """The error as JSON; what the library logs stands before it."""
-    told: dict[str, str] = json.loads(err.splitlines()[-1])["error"]
+    """The error as JSON, which is all that stands on standard error."""
+    told: dict[str, str] = json.loads(err)["error"]
     return told
 
 
@@ -138,6 +145,28 @@ def test_native_keeps_everything(run, tmp_path: Path) -> None:
     run("import", "all.jsonl")
     run("export", "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "all.jsonl").read_bytes()
+
+
+def test_a_long_conversation_is_several_lines(run, tmp_path: Path) -> None:
+    with ConversationManager(clock=lambda: BEGAN) as manager:
+        long = manager.create_conversation("long")
+        turns = [Interaction(role="user", content=f"Turn {number}", created_at=BEGAN) for number in range(1200)]
+        long.add_interactions(turns)
+        manager.export_conversations("library.jsonl")
+    for arguments in ((), ("--conversation", "long")):
+        assert run("export", "all.jsonl", *arguments) == (0, "1 conversations written\n", "")
+        assert (tmp_path / "all.jsonl").read_bytes() == (tmp_path / "library.jsonl").read_bytes()
+    lines = (tmp_path / "all.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 3
+    (tmp_path / "torn.jsonl").write_text("".join(lines[:2]))
+    code, out, err = run("import", "torn.jsonl", "--user", "ann", "--json")
+    assert (code, out) == (2, "")
+    assert "line 2: the file ends here" in _error(err)["message"]
+    assert "ragtime.unfinished_import" in run("list", "--user", "ann")[1]
+    assert run("import", "all.jsonl", "--user", "ann") == (0, "1 conversations read\n", "")
+    run("export", "again.jsonl", "--user", "ann", "--format", "openai")
+    run("export", "first.jsonl", "--format", "openai")
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "first.jsonl").read_bytes()
 
 
 def test_importing_twice_doubles_nothing(run) -> None:
@@ -590,7 +619,7 @@ for line in (["list"], ["show", "door"], ["show", "door", "--html", "-"], ["expo
 
 
 def test_the_names_of_formats_are_those_of_the_library() -> None:
-    assert set(get_args(conversations._Format)) == {"native", *FORMATS}
+    assert set(get_args(conversation_files.FileFormat)) == {"native", *FORMATS}
 
 
 def test_output_that_cannot_be_written_is_told_in_words() -> None:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from ragtime.backends.generators import create_generator
 from ragtime.config.settings import Settings
-from ragtime.errors import BackendError, MissingExtraError
+from ragtime.errors import BackendCancelledError, BackendError, MissingExtraError
 from ragtime.protocols import AsyncTextGenerator, ConversationStore, TextGenerator, TokenCounter
 from ragtime.records.conversation import ConversationHead, Interaction
 from ragtime.services.conversation.context import Context, assemble_context
 from ragtime.services.conversation.conversation import Conversation
 from ragtime.services.conversation.embedder import ConversationEmbedder
 from ragtime.services.conversation.recall import Recall, RecalledTurn, TurnRecall
-from ragtime.services.conversation.summaries import ConversationSummarizer, Strategy, Summary
+from ragtime.services.conversation.summaries import Beginning, ConversationSummarizer, FirstTurns, Strategy, Summary
+from ragtime.services.conversation.telling import MemoryWriter
 from ragtime.services.conversation.tree import TurnTree
-from ragtime.utils.templates import Prompt, PromptManager
+from ragtime.utils.templates import PromptManager
 from ragtime.utils.tokens import EstimatedTokenCounter
 
 if TYPE_CHECKING:
@@ -168,6 +169,9 @@ class EnhancedConversation(Conversation):
 
         Returns:
             Whether it does; never, in a conversation without turns.
+
+        Raises:
+            BackendCancelledError: The caller's own signal stopped the model.
         """
         with self._lock:
             last = self._tree.path[-2:]
@@ -178,14 +182,23 @@ class EnhancedConversation(Conversation):
         try:
             vector = self.embedder.embed_query(query)
             return bool((self.embedder.embed_interactions(last) @ vector).max() >= _ALIKE)
+        except BackendCancelledError:
+            raise
         except (BackendError, MissingExtraError):
             return False
 
     # --- summaries and context ----------------------------------------------------------------------------------
 
-    def summarize(self, *, strategy: Strategy | None = None, max_tokens: int | None = None) -> Summary:
+    def summarize(
+        self,
+        *,
+        strategy: Strategy | None = None,
+        max_tokens: int | None = None,
+        depth: int | None = None,
+        degrade: bool = False,
+    ) -> Summary:
         """Summarise the active branch; see ``ConversationSummarizer.summarize``."""
-        return self.summarizer.summarize(self, strategy=strategy, max_tokens=max_tokens)
+        return self.summarizer.summarize(self, strategy=strategy, max_tokens=max_tokens, depth=depth, degrade=degrade)
 
     def build_context(
         self,
@@ -198,12 +211,16 @@ class EnhancedConversation(Conversation):
     ) -> Context:
         """Put together what a model has to know to answer a question: system, summary, recalled and newest turns.
 
+        The summary is of the turns that come before the newest. It is made anew when as many turns as
+        ``conversation.summary_fan_out`` have been added; until then it reaches a few turns into the newest.
+
         Args:
             query: The question; it is the last message.
             max_tokens: The budget; ``None`` means ``conversation.window_tokens``.
             top_k: Most turns to recall; ``None`` means ``conversation.recall_top_k``.
             recalled: Turns that were recalled already; ``None`` means to recall them now, where they are needed.
-            degrade: Whether to recall by words alone when the model fails, with a warning, instead of raising.
+            degrade: Whether to recall and summarise by words alone when the model fails or its package is not
+                installed, with a warning, instead of raising.
 
         Returns:
             The messages, never above the budget, with what was left out and why.
@@ -211,34 +228,46 @@ class EnhancedConversation(Conversation):
         Raises:
             InvalidArgumentError: The question and the system's turns leave no room in the budget.
             BackendError: The model failed.
+            MissingExtraError: The model's package is not installed.
         """
-        budget = self.settings.conversation.window_tokens if max_tokens is None else max_tokens
-        fits = (
-            budget > self._counter.count(query)
-            and not self.window(budget - self._counter.count(query), counter=self._counter).omitted
-        )
-        found = Recall(tuple(recalled or ()))
-        if recalled is None and not fits and query.strip():
-            found = self.recall(query, top_k, degrade=degrade)
-        return assemble_context(
-            query,
-            max_tokens=budget,
-            counter=self._counter,
-            window=lambda tokens: self.window(tokens, counter=self._counter),
-            summarize=lambda tokens: self.summarize(strategy=self._context_strategy(), max_tokens=tokens),
-            recalled=found.turns,
-            memory=self._memory_prompt,
-            degraded=found.degraded,
-        )
+
+        def recall() -> Recall:
+            if recalled is not None or not query.strip():
+                return Recall(tuple(recalled or ()))
+            return self.recall(query, top_k, degrade=degrade)
+
+        while True:
+            version = self._tree.version
+            context = assemble_context(
+                query,
+                max_tokens=self.settings.conversation.window_tokens if max_tokens is None else max_tokens,
+                counter=self._counter,
+                window=lambda tokens: self.window(tokens, counter=self._counter),
+                summarize=lambda tokens, count: self._summarize_first(count, tokens, degrade=degrade),
+                recall=recall,
+                memory=self._memory_writer,
+            )
+            if self._tree.version == version:  # else another thread has switched to another branch meanwhile
+                return context
 
     @cached_property
-    def _memory_prompt(self) -> Prompt:
-        return PromptManager(settings=self.settings).get("memory")
+    def _memory_writer(self) -> MemoryWriter:
+        return MemoryWriter(PromptManager(settings=self.settings).get("memory"), self._counter)
 
-    def _context_strategy(self) -> Strategy | None:
-        """Return how a context is summarised: an extractive summary of a long branch would read all of it each time."""
-        long = len(self._tree.path) > _LONG_BRANCH
-        return "hierarchical" if long and self.settings.conversation.summary_strategy == "extractive" else None
+    def _summarize_first(self, count: int, max_tokens: int, *, degrade: bool) -> Summary:
+        """Summarise the first turns of the active branch: `count`, and those that complete a segment with them."""
+        summarizer = self.summarizer
+        with self._lock:
+            path = self._tree.path
+            turns = FirstTurns(path, min(len(path), -(-count // summarizer.fan_out) * summarizer.fan_out))
+        # An extractive summary of a long branch would read all of it each time.
+        extractive = self.settings.conversation.summary_strategy == "extractive"
+        return summarizer.summarize(
+            Beginning(self, turns),
+            strategy="hierarchical" if extractive and len(turns) > _LONG_BRANCH else None,
+            max_tokens=max_tokens,
+            degrade=degrade,
+        )
 
     # --- answers ------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ragtime.errors import BackendError, InvalidArgumentError, MissingExtraError
+from ragtime.errors import BackendCancelledError, BackendError, InvalidArgumentError, MissingExtraError
 from ragtime.monitoring.logging import get_logger
-from ragtime.protocols import TextEncoder
+from ragtime.protocols import TextEncoder, TextRole
 from ragtime.records.conversation import Interaction
 from ragtime.services.conversation.fusion import CANDIDATES, combine_scores
 from ragtime.services.conversation.lexical import LexicalIndex
@@ -78,8 +78,8 @@ class TurnRecall:
     def __init__(self) -> None:
         """Start without turns."""
         self._lexical = LexicalIndex(weights=NEIGHBOUR_WEIGHTS)
-        self._own: npt.NDArray[np.float32] | None = None
-        self._mixed: npt.NDArray[np.float32] | None = None
+        self._own: _Rows | None = None
+        self._mixed: _Rows | None = None
         self._fingerprint = ""
 
     def find(
@@ -109,6 +109,7 @@ class TurnRecall:
             InvalidArgumentError: The question is blank, or `k` is not positive.
             BackendError: The model failed.
             MissingExtraError: The model's package is not installed.
+            BackendCancelledError: The caller's own signal stopped the model, whatever `degrade` says.
         """
         if not query.strip():
             raise InvalidArgumentError("A recall needs a question, and it is blank")
@@ -122,6 +123,8 @@ class TurnRecall:
         cosines = None
         try:
             cosines = self._cosines(path, query, encoder)
+        except BackendCancelledError:
+            raise
         except (BackendError, MissingExtraError) as error:
             if not degrade:
                 raise
@@ -130,29 +133,27 @@ class TurnRecall:
         return Recall(self._ranked(path, query, k, cosines, now), degraded)
 
     def _cosines(self, path: Sequence[Interaction], query: str, encoder: TextEncoder) -> npt.NDArray[np.float32]:
-        vector = encoder.encode([query], role="query")[0]
-        mixed = self._vectors(path, encoder)
-        found: npt.NDArray[np.float32] = mixed @ vector
+        vector = _encoded(encoder, [query], "query")[0]
+        found: npt.NDArray[np.float32] = self._vectors(path, encoder) @ vector
         return found
 
     def _vectors(self, path: Sequence[Interaction], encoder: TextEncoder) -> npt.NDArray[np.float32]:
         """Return the vectors of all keys; only new turns are embedded, and only keys that they touch mixed anew."""
         fingerprint = encoder.fingerprint("passage")
         if self._own is None or self._mixed is None or self._fingerprint != fingerprint:
-            self._own = self._mixed = np.empty((0, encoder.dimension), dtype=np.float32)
+            self._own, self._mixed = _Rows(encoder.dimension), _Rows(encoder.dimension)
             self._fingerprint = fingerprint
-        known = len(self._own)
+        known = len(self._mixed)
         if known < len(path):
-            new = encoder.encode([key_text(turn) for turn in path[known:]], role="passage")
-            own = np.concatenate([self._own, new])
+            new = _encoded(encoder, [key_text(turn) for turn in path[known:]], "passage")
+            self._own.put(known, new)
             # A key holds up to three turns on both sides, so those before the new ones change, too.
             first = max(0, known - _REACH)
             start = max(0, first - _REACH)
-            tail = own[start:]
+            tail = self._own.rows[start:]
             around = neighbours_of(np.arange(-1, len(tail) - 1, dtype=np.int32), _REACH)
-            mixed = mix_vectors(tail, around)[first - start :]
-            self._own, self._mixed = own, np.concatenate([self._mixed[:first], mixed])
-        return self._mixed
+            self._mixed.put(first, mix_vectors(tail, around)[first - start :])
+        return self._mixed.rows
 
     def _ranked(
         self,
@@ -185,6 +186,38 @@ class TurnRecall:
             )
             for one in fused[:k]
         )
+
+
+def _encoded(encoder: TextEncoder, texts: Sequence[str], role: TextRole) -> npt.NDArray[np.float32]:
+    vectors = encoder.encode(texts, role=role)
+    if vectors.shape != (len(texts), encoder.dimension) or not np.isfinite(vectors).all():
+        raise BackendError(f"The encoder gave no finite vector of {encoder.dimension} for each of {len(texts):,} texts")
+    return vectors
+
+
+class _Rows:
+    """Vectors that become more, with room for further ones, so that one more is no copy of all."""
+
+    def __init__(self, dimension: int) -> None:
+        self._table = np.empty((0, dimension), dtype=np.float32)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def rows(self) -> npt.NDArray[np.float32]:
+        return self._table[: self._count]
+
+    def put(self, start: int, rows: npt.NDArray[np.float32]) -> None:
+        """Write rows from `start`, in the place of those after it."""
+        count = start + len(rows)
+        if count > len(self._table):
+            grown = np.empty((max(count, self._count + self._count // 4), self._table.shape[1]), dtype=np.float32)
+            grown[:start] = self._table[:start]
+            self._table = grown
+        self._table[start:count] = rows
+        self._count = count
 
 
 def _best(scores: npt.NDArray[np.float32], k: int) -> list[int]:

@@ -145,7 +145,5 @@ class UserSearch:
 
     def _found(self, place: int, score: float) -> FoundInConversation:
         conversation_id, interaction = self._turns[place]
-        # Read once more: it may have been rated since.
-        stored = (turn.interaction for turn in self._store.turns(self._user_id, conversation_id))
-        fresh = next((turn for turn in stored if turn.id == interaction.id), interaction)
-        return FoundInConversation(conversation_id, fresh, score)
+        stored = self._store.turn(self._user_id, conversation_id, interaction.id)  # it may have been rated since
+        return FoundInConversation(conversation_id, interaction if stored is None else stored.interaction, score)

@@ -55,8 +55,10 @@ class Window(Sequence[Interaction]):
     Attributes:
         interactions: The turns, the oldest first.
         tokens: Tokens of all of them.
+        turn_tokens: Tokens of each.
         max_tokens: The budget.
         pinned: How many of them are the system's turns at the beginning.
+        start: Where the newest begin in the branch, from 0; its length when there are none.
         omitted: How many turns of the branch are not in it for want of room.
         unanswered: How many are not in it because a tool call was never answered.
         counter: Name of what counted.
@@ -65,8 +67,10 @@ class Window(Sequence[Interaction]):
 
     interactions: tuple[Interaction, ...]
     tokens: int
+    turn_tokens: tuple[int, ...]
     max_tokens: int
     pinned: int
+    start: int
     omitted: int
     unanswered: int
     counter: str
@@ -110,6 +114,7 @@ class WindowIndex:
         self._pinned = 0
         self._open: dict[str, _Calls] = {}  # by the id of a call that waits
         self._unanswered: dict[int, _Calls] = {}  # by the place of the turn that calls
+        self._dropped: tuple[list[int], list[int]] | None = None  # until a call or an answer is added
 
     def __len__(self) -> int:
         return len(self._sums) - 1
@@ -131,6 +136,7 @@ class WindowIndex:
         if calls is None:
             self._boundaries.append(place)
         else:
+            self._dropped = None
             calls.waiting.discard(interaction.tool_call_id or "")
             calls.answered.append(place)
             if not calls.waiting:
@@ -138,6 +144,7 @@ class WindowIndex:
                 while self._boundaries and self._boundaries[-1] > calls.place:
                     self._boundaries.pop()
         if interaction.tool_calls:
+            self._dropped = None
             waiting = _Calls(place, {call.id for call in interaction.tool_calls})
             self._unanswered[place] = waiting
             self._open.update((call.id, waiting) for call in interaction.tool_calls)
@@ -173,8 +180,7 @@ class WindowIndex:
             raise InvalidArgumentError(
                 f"max_tokens = {max_tokens:,} is too small: the system's turns alone have {self._sums[pinned]:,} tokens"
             )
-        left_out = self._left_out() if unanswered == "drop" else []
-        spared = [0, *accumulate(self._sums[place + 1] - self._sums[place] for place in left_out)]
+        left_out, spared = self._left_out() if unanswered == "drop" else ([], [0])
 
         def tokens_from(place: int) -> int:
             return self._sums[end] - self._sums[place] - (spared[-1] - spared[bisect_left(left_out, place)])
@@ -182,29 +188,44 @@ class WindowIndex:
         first = bisect_left(self._boundaries, pinned)
         # Tokens fall from boundary to boundary, so their negatives rise, which is what bisect wants.
         index = bisect_left(self._boundaries, -room, lo=first, key=lambda place: -tokens_from(place))
-        skipped = set(left_out)
+
+        def skipped(place: int) -> bool:
+            at = bisect_left(left_out, place)
+            return at < len(left_out) and left_out[at] == place
+
         # Answers that are kept hold on to their call, though others of it are missing.
-        held = [(calls.place, calls.answered[-1]) for calls in self._unanswered.values() if calls.answered]
-        held = [] if unanswered == "drop" else held
+        held: list[tuple[int, int]] = []
+        if unanswered == "keep":
+            held = [(calls.place, calls.answered[-1]) for calls in self._unanswered.values() if calls.answered]
         while index < len(self._boundaries):
             place = self._boundaries[index]
             parted = any(first < place <= last for first, last in held)
-            if place not in skipped and not parted and first_role in {None, interactions[place].role}:
+            if not skipped(place) and not parted and first_role in {None, interactions[place].role}:
                 break
             index += 1
         start = self._boundaries[index] if index < len(self._boundaries) else end
-        kept = [interactions[place] for place in range(start, end) if place not in skipped]
+        places = [*range(pinned), *(place for place in range(start, end) if not skipped(place))]
         return Window(
-            interactions=(*interactions[:pinned], *kept),
+            interactions=tuple(interactions[place] for place in places),
             tokens=self._sums[pinned] + tokens_from(start),
+            turn_tokens=tuple(self._sums[place + 1] - self._sums[place] for place in places),
             max_tokens=max_tokens,
             pinned=pinned,
+            start=start,
             omitted=start - pinned - bisect_left(left_out, start),
             unanswered=len(left_out),
             counter=self.counter.name,
             exact=self.counter.exact,
         )
 
-    def _left_out(self) -> list[int]:
-        """Return the places of turns whose calls have not all been answered, and of the answers there are, sorted."""
-        return sorted(place for calls in self._unanswered.values() for place in (calls.place, *calls.answered))
+    def _left_out(self) -> tuple[list[int], list[int]]:
+        """Find the turns whose calls have not all been answered, and the answers there are.
+
+        Returns:
+            Their places, sorted, and the sums of their tokens before each and at the end.
+        """
+        if self._dropped is None:
+            places = sorted(place for calls in self._unanswered.values() for place in (calls.place, *calls.answered))
+            sums = [0, *accumulate(self._sums[place + 1] - self._sums[place] for place in places)]
+            self._dropped = places, sums
+        return self._dropped

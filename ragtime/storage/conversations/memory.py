@@ -97,6 +97,14 @@ class MemoryConversationStore:
             turns = [] if found is None else [*found.shared(), *by_number(found.own.values())]
             return iter([turn.stored() for turn in turns])
 
+    def turn(self, user_id: str | None, conversation_id: str, turn_id: str) -> StoredTurn | None:
+        """Return one turn of a conversation; see the protocol."""
+        check_id(user_id, conversation_id, turn_id)
+        with self._lock:
+            conversation = self._of(user_id).get(conversation_id)
+            found = None if conversation is None else conversation.find(turn_id)
+            return None if found is None else found.stored()
+
     def append(self, user_id: str | None, conversation_id: str, turns: Sequence[StoredTurn]) -> None:
         """Add turns to a conversation; see the protocol. A call that adds nothing new leaves the tip."""
         check_id(user_id, conversation_id)

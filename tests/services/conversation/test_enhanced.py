@@ -238,6 +238,15 @@ def test_the_summarizer_shares_the_encoder() -> None:
     assert encoder.calls != []
 
 
+def test_a_summary_takes_levels() -> None:
+    """As the summarizer does."""
+    conversation = EnhancedConversation("c", summarizer=ConversationSummarizer(centrality="lexical", fan_out=4))
+    for number in range(16):
+        conversation.add_interaction("user", f"The train number {number} leaves at nine from Lisbon.")
+    made = [conversation.summarize(strategy="hierarchical", max_tokens=20, depth=depth) for depth in (1, 2, 3)]
+    assert [summary.nodes_computed for summary in made] == [1, 5, 2]
+
+
 def test_it_is_made_of_what_was_written_and_of_messages() -> None:
     conversation = made()
     again = EnhancedConversation.from_dict(conversation.to_dict())

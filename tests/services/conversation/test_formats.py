@@ -391,7 +391,7 @@ def test_a_little_is_enough() -> None:
         (5, "object"),
         ({}, "format"),
         (own(format="other"), "format"),
-        (own(version=2), "version 2"),
+        (own(version=3), "version 3"),
         (own(version="1"), "version 1"),
         (own(version=0), "version 0"),
         (own(version=None), "version"),

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragtime.config.settings import Settings
+from ragtime.config.settings import Settings, get_settings, override_settings
 from ragtime.errors import (
     ConversationExistsError,
     ConversationNotFoundError,
     InvalidArgumentError,
     StorageError,
 )
-from ragtime.records.conversation import ImagePart, Interaction, TextPart, ToolCall
+from ragtime.records.conversation import ConversationHead, ImagePart, Interaction, TextPart, ToolCall
 from ragtime.services.conversation import (
     Conversation,
     ConversationManager,
@@ -417,14 +419,99 @@ def test_async_twins(tmp_path: Path) -> None:
             conversation.add_interaction("user", "The kettle is red.")
             assert everything(await manager.aget_conversation("c")) == everything(conversation)
             await manager.asave_conversation(branched("d"))
-            assert {head.id for head in manager.list_conversations()} == {"c", "d"}
+            assert [head.id for head in await manager.alist_conversations(where={"topic": "tea"})] == ["d"]
+            assert await manager.astatistics() == manager.statistics()
             assert (await manager.asearch("kettle", k=1))[0].conversation_id == "c"
+            assert await manager.aexport_conversations(tmp_path / "all.jsonl") == 2
+            assert await manager.aimport_conversations(tmp_path / "all.jsonl", user_id="ada") == 2
+            assert len(await manager.alist_conversations(user_id="ada")) == 2
             receipt = await manager.aforget(conversation_id="c")
             assert (receipt.conversation_ids, receipt.turns) == (("c",), 1)
             with pytest.raises(ConversationNotFoundError):
                 await manager.aget_conversation("c")
+            assert (await manager.adelete_conversation("d")).conversation_ids == ("d",)
+            await manager.aclose()
+            with pytest.raises(StorageError):
+                manager.list_conversations()
 
     asyncio.run(run())
+
+
+def test_every_method_that_waits_has_an_async_twin_like_it() -> None:
+    methods = {
+        name: method
+        for name, method in inspect.getmembers(ConversationManager, inspect.isfunction)
+        if not name.startswith("_") and not inspect.iscoroutinefunction(method)
+    }
+    twins = {name: getattr(ConversationManager, f"a{name}") for name in methods}
+    assert len(twins) == 11
+    for name, twin in twins.items():
+        assert inspect.iscoroutinefunction(twin)
+        assert twin.__name__ == f"a{name}"
+        assert inspect.signature(twin).parameters == inspect.signature(methods[name]).parameters
+        assert name in (twin.__doc__ or "")
+
+
+class WaitingStore(MemoryConversationStore):
+    """Waits, before it lists anything, until somebody else has done something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+        self.seen: list[str] = []
+
+    def conversations(self, user_id: str | None, **options: Any) -> list[ConversationHead]:
+        assert self.go_on.wait(30)
+        self.seen.append(f"{get_settings().seed} {NAME.get()}")
+        return super().conversations(user_id, **options)
+
+
+NAME: ContextVar[str] = ContextVar("NAME", default="nobody")
+
+
+def test_an_async_twin_blocks_nobody_and_sees_what_its_task_sees(tmp_path: Path) -> None:
+    """The event loop goes on; settings overridden in the task, and what it set, hold in the thread."""
+    store = WaitingStore()
+
+    async def run() -> None:
+        NAME.set("ada")
+        with managing(tmp_path, store=store) as manager, override_settings(seed=77):
+            twins = [manager.alist_conversations(), manager.aexport_conversations(tmp_path / "all.jsonl")]
+            tasks = [asyncio.create_task(twin) for twin in twins]  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            assert not any(task.done() for task in tasks)
+            store.go_on.set()  # nobody could, were the loop blocked
+            assert await asyncio.gather(*tasks) == [[], 0]
+
+    asyncio.run(run())
+    assert store.seen == ["77 ada"] * 2
+
+
+def test_an_async_twin_calls_the_method_of_a_subclass() -> None:
+    class Polite(ConversationManager):
+        def delete_conversation(self, conversation_id: str, *, user_id: str | None = None) -> Any:
+            return f"{conversation_id} stays with {user_id}"
+
+    with Polite(Settings.isolated(), store=MemoryConversationStore()) as manager:
+        assert asyncio.run(manager.adelete_conversation("c", user_id="ada")) == "c stays with ada"
+
+
+def test_threads_share_one_embedder_and_one_summarizer(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+    found: list[tuple[object, object, object]] = []
+    with managing(tmp_path, encoder=None) as manager:
+
+        def ask() -> None:
+            start.wait()
+            found.append((manager.embedder, manager.summarizer, manager.embedder.encoder))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 8
+    assert len({tuple(map(id, parts)) for parts in found}) == 1
 
 
 def test_many_threads(manager: ConversationManager) -> None:

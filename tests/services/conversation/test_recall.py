@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragtime.errors import BackendError, InvalidArgumentError, MissingExtraError
+from ragtime.errors import BackendCancelledError, BackendError, InvalidArgumentError, MissingExtraError
 from ragtime.protocols import TextRole
 from ragtime.records.conversation import Interaction
 from ragtime.services.conversation import ConversationEmbedder, EnhancedConversation, Recall
@@ -212,3 +212,45 @@ def test_after_a_failure_nothing_is_missing() -> None:
     recall.find(path[:2], "milk", k=3, encoder=FailingEncoder(BackendError("gone")), now=NOW, degrade=True)
     found = recall.find(path, "milk", k=3, encoder=HashEncoder(), now=NOW)
     assert summed_up(found) == summed_up(TurnRecall().find(path, "milk", k=3, encoder=HashEncoder(), now=NOW))
+
+
+def test_an_index_that_grows_is_one_that_was_made_at_once() -> None:
+    """Whatever the steps, to the last bit of every score."""
+    said = [f"We talk of topic{number} and tea number {number % 7}" for number in range(90)]
+    growing = enhanced(encoder=HashEncoder(16))
+    for number, text in enumerate(said):
+        growing.add_interaction("user", text)
+        if number % 4 == 0 or number > 70:
+            grown = growing.recall("tea topic17 number", 90)
+    found = [(one.place, one.score, one.cosine) for one in grown.turns]
+    once = enhanced(*said, encoder=HashEncoder(16)).recall("tea topic17 number", 90)
+    assert found == [(one.place, one.score, one.cosine) for one in once.turns]
+
+
+class CrookedEncoder(HashEncoder):
+    """Gives a vector too few, or one that is no vector."""
+
+    def __init__(self, *, missing: bool) -> None:
+        super().__init__(8)
+        self.missing = missing
+
+    def encode(self, texts: Sequence[str], *, role: TextRole = "passage") -> npt.NDArray[np.float32]:
+        vectors = super().encode(texts, role=role)
+        return vectors[:-1] if self.missing else np.full_like(vectors, np.nan)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_vectors_that_are_none_are_a_failure_of_the_model(missing: bool) -> None:
+    """Not a ranking by chance."""
+    conversation = enhanced(*FILLER, "The oven manual is blue.", encoder=CrookedEncoder(missing=missing))
+    with pytest.raises(BackendError, match="finite"):
+        conversation.recall("oven manual", 1)
+    recall = conversation.recall("oven manual", 1, degrade=True)
+    assert contents(recall) == ["The oven manual is blue."]
+    assert "BackendError" in (recall.degraded or "")
+
+
+def test_a_cancelled_recall_is_none_by_words() -> None:
+    conversation = enhanced(*FILLER, encoder=FailingEncoder(BackendCancelledError("stopped")))
+    with pytest.raises(BackendCancelledError):
+        conversation.recall("morning", 1, degrade=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from ragtime.config.settings import Settings
 from ragtime.errors import BackendError, InvalidArgumentError
 from ragtime.protocols import TextEncoder, TextRole
+from ragtime.records.conversation import StoredTurn
 from ragtime.services.conversation import ConversationManager, FoundInConversation
 from ragtime.storage.conversations import MemoryConversationStore
 from ragtime.testing import HashEncoder
@@ -147,6 +148,41 @@ def test_feedback_is_on_what_is_found() -> None:
     (first, *_) = manager.search("tyre", k=1)
     manager.get_conversation("garage").add_feedback(first.interaction.id, 5)
     assert manager.search("tyre", k=1)[0].interaction.stars == 5
+
+
+class CountingStore(MemoryConversationStore):
+    """Counts the conversations and the single turns that are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conversations_read: list[str] = []
+        self.turns_read: list[str] = []
+
+    def turns(self, user_id: str | None, conversation_id: str) -> Iterator[StoredTurn]:
+        self.conversations_read.append(conversation_id)
+        return super().turns(user_id, conversation_id)
+
+    def turn(self, user_id: str | None, conversation_id: str, turn_id: str) -> StoredTurn | None:
+        self.turns_read.append(turn_id)
+        return super().turn(user_id, conversation_id, turn_id)
+
+
+def test_a_search_reads_what_it_has_found_and_no_conversation() -> None:
+    """However long the conversation is in which something was found."""
+    store = CountingStore()
+    with ConversationManager(Settings.isolated(), store=store) as manager:
+        for name in ("kitchen", "garage"):
+            manager.create_conversation(name).add_exchange("The kettle is red", "So is the red kettle of old")
+        garage = manager.get_conversation("garage")
+        for number in range(50):
+            garage.add_interaction("user", f"Number {number}")
+        garage.add_feedback(garage.get_interactions()[1], 5)
+        store.conversations_read.clear()
+        found = manager.search("red kettle", mode="lexical")
+    assert len(found) == 4
+    assert [one.interaction.stars for one in found].count(5) == 1
+    assert store.conversations_read == []
+    assert store.turns_read == [one.interaction.id for one in found]
 
 
 def test_turns_of_a_fork_are_found_once() -> None:

@@ -378,3 +378,27 @@ def test_a_window_is_a_sequence_that_stays_as_it_is() -> None:
     conversation.add_interaction("user", "three")
     assert [turn.content for turn in window] == ["one", "two"]
     assert (window[-1].content, len(window[:1]), window[0] in window) == ("two", 1, True)
+
+
+@given(_steps, _budgets, _unanswered)
+@settings(max_examples=100)
+def test_a_window_knows_the_tokens_of_each_turn_and_where_it_begins(
+    steps: list[tuple[str, int, int]], budget: int, unanswered: Literal["drop", "keep"]
+) -> None:
+    """So that nobody has to count again, or to search."""
+    turns = history(steps)
+    index = WindowIndex(WORDS)
+    for count in range(len(turns) + 1):  # what was dropped before may be answered now
+        index.extend(turns[:count])
+        index.window(turns[:count], 10**6, unanswered=unanswered)
+    if budget < sum(tokens_of(turn, WORDS) for turn in turns[: index.window(turns, 10**6).pinned]):
+        return
+    window = index.window(turns, budget, unanswered=unanswered)
+    assert window.turn_tokens == tuple(tokens_of(turn, WORDS) for turn in window)
+    assert sum(window.turn_tokens) == window.tokens
+    newest = window.interactions[window.pinned :]
+    assert [turn for turn in turns[window.start :] if turn in newest] == list(newest)
+    assert not newest or turns[window.start] == newest[0]
+    fresh = WindowIndex(WORDS)
+    fresh.extend(turns)
+    assert fresh.window(turns, budget, unanswered=unanswered) == window

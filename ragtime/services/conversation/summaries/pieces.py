@@ -13,7 +13,7 @@ from ragtime.records.conversation import ImagePart, Interaction
 from ragtime.services.conversation.summaries.splitting import ELLIPSIS, clip, is_closed, split_sentences
 from ragtime.utils.stems import stems_of
 
-__all__ = ["Budget", "Piece", "cut_text", "embedded_pieces", "pieces_of", "speaker_of", "write"]
+__all__ = ["Budget", "Piece", "cut_text", "embedded_pieces", "harmless", "pieces_of", "speaker_of", "write"]
 
 _ARGUMENTS = 120  # characters of a tool call's arguments that are shown
 _LONG_WORD = 40  # characters; longer ones may be cut inside
@@ -138,6 +138,11 @@ def cut_text(text: str, max_tokens: int, counter: TokenCounter) -> str:
     return ELLIPSIS if counter.count(ELLIPSIS) <= max_tokens else ""
 
 
+def harmless(text: str) -> str:
+    """Return a text that closes no tag of the frame that a prompt puts round it."""
+    return text.replace("</", "< /")
+
+
 def _word_ends(text: str) -> Sequence[int]:
     """Return where a text may be cut: after each word, and inside long ones, as in writing without spaces."""
     ends: list[int] = []
@@ -166,22 +171,40 @@ class Budget:
             piece.tokens = self.counter.count(piece.text)
         return piece.tokens
 
-    def fits(self, pieces: Sequence[Piece], max_tokens: int) -> bool:
-        """Whether all of them, in the order of the conversation, fit; counts no more than it has to."""
-        total, speaker = 0, None
+    def tokens_before(self, pieces: Sequence[Piece], following: Piece | None) -> int:
+        """Return what sentences in order add to those that begin with `following`; ``None`` means there are none."""
+        total, speaker = 0, ""
+        for piece in pieces:
+            total += self.tokens(piece) + (self._speaker(piece) if piece.speaker != speaker else 0)
+            speaker = piece.speaker
+        return total - (self._speaker(following) if following is not None and following.speaker == speaker else 0)
+
+    def fits(self, pieces: Sequence[Piece], max_tokens: int, *, exact: bool = True) -> bool:
+        """Whether all of them, in the order of the conversation, fit; counts no more than it has to.
+
+        Args:
+            pieces: The sentences.
+            max_tokens: Most tokens of all of them written down.
+            exact: Whether the text is counted, too, or only the sentences and speakers.
+
+        Returns:
+            Whether they do.
+        """
+        total, speaker = 0, ""
         for piece in pieces:
             total += self.tokens(piece) + (self._speaker(piece) if piece.speaker != speaker else 0)
             speaker = piece.speaker
             if total > max_tokens:
                 return False
-        return self.counter.count(write(pieces)) <= max_tokens
+        return not exact or self.counter.count(write(pieces)) <= max_tokens
 
-    def fill(self, ranked: Iterable[Piece], max_tokens: int) -> list[Piece]:
+    def fill(self, ranked: Iterable[Piece], max_tokens: int, *, exact: bool = True) -> list[Piece]:
         """Take sentences, the best first, as long as they fit.
 
         Args:
             ranked: Sentences, the best first.
             max_tokens: Most tokens of all of them written down.
+            exact: As for ``fits``.
 
         Returns:
             Those taken, in the order of the conversation; of the first one its beginning when not one fits whole.
@@ -203,7 +226,8 @@ class Budget:
             total += cost
             taken.insert(at, piece)
             order.append(piece)
-        while taken and self.counter.count(write(taken)) > max_tokens:  # tokens of a whole may exceed those of parts
+        # Tokens of a whole may exceed those of its parts.
+        while exact and taken and self.counter.count(write(taken)) > max_tokens:
             dropped = {piece.key for piece in order[-max(1, len(order) // 10) :]}
             order = [piece for piece in order if piece.key not in dropped]
             taken = [piece for piece in taken if piece.key not in dropped]

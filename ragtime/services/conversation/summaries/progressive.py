@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragtime.records.conversation import Interaction
 from ragtime.services.conversation.summaries.pieces import Budget, Piece, pieces_of
 from ragtime.services.conversation.summaries.selection import choose
-from ragtime.services.conversation.summaries.states import ConversationState, NodeKey
+from ragtime.services.conversation.summaries.states import NodeKey, ReadTurns
 
 __all__ = ["Reading"]
 
@@ -27,10 +26,11 @@ class Reading:
         nodes: Nodes computed so far.
     """
 
-    def __init__(self, turns: Sequence[Interaction], state: ConversationState, budget: Budget) -> None:
+    def __init__(self, found: ReadTurns, budget: Budget) -> None:
         """Start with nothing read."""
-        self.turns = turns
-        self.state = state
+        self.turns = found.turns
+        self.state = found.state
+        self._hashes = found.hashes
         self.read = 0
         self.nodes = 0
         self._budget = budget
@@ -49,13 +49,26 @@ class Reading:
         Returns:
             The sentences of the turns that fit whole; of the last turn that says something as much as fits.
         """
-        taken: list[Piece] = []
+        turns: list[list[Piece]] = []  # the last one first
+        total = 0
         for place in reversed(range(len(self.turns))):
             pieces = self._split(place)
-            if not self._budget.fits([*pieces, *taken], max_tokens):
-                return taken or self._budget.fill(pieces, max_tokens)
-            taken = [*pieces, *taken]
-        return taken
+            if not pieces:
+                continue
+            following = turns[-1][0] if turns else None
+            cost = self._budget.tokens_before(pieces, following)
+            if total + cost > max_tokens:
+                if not turns:
+                    return self._budget.fill(pieces, max_tokens)
+                break
+            total += cost
+            turns.append(pieces)
+        # Tokens of a whole may exceed those of its parts.
+        while turns and not self._budget.fits(kept := [piece for one in reversed(turns) for piece in one], max_tokens):
+            if len(turns) == 1:
+                return self._budget.fill(turns[0], max_tokens)
+            turns.pop()
+        return kept if turns else []
 
     def rolling(self, block: int, max_tokens: int) -> list[Piece]:
         """Read the turns since the last notes, and bring the notes up to date after each `block` of turns.
@@ -78,7 +91,7 @@ class Reading:
         kept = list(notes or ())
         for after in range(start + block, end + 1, block):
             kept += [piece for place in range(after - block, after) for piece in self._leaf(place)]
-            kept = choose(kept, room, self._budget)
+            kept = choose(kept, room, self._budget, exact=False)
             self._keep("notes", 0, room, after, kept)
         tail = self._tail(end)
         self.state.refresh(self._used)
@@ -102,8 +115,10 @@ class Reading:
         room = max(_SMALLEST, max_tokens // 2)
         found: list[Piece] = []
         place = 0
-        for level in range(depth - 1, 0, -1):
-            size = fan_out**level
+        sizes: list[int] = []
+        while len(sizes) < depth - 1 and fan_out ** (len(sizes) + 1) <= len(self.turns):
+            sizes.append(fan_out ** (len(sizes) + 1))
+        for level, size in reversed(list(enumerate(sizes, start=1))):
             while place + size <= len(self.turns):
                 found += self._segment(level, place, fan_out, room, top=True)
                 place += size
@@ -120,7 +135,7 @@ class Reading:
             else:
                 starts = range(start, end, fan_out ** (level - 1))
                 below = [piece for at in starts for piece in self._segment(level - 1, at, fan_out, room)]
-            known = tuple(choose(below, room, self._budget))
+            known = tuple(choose(below, room, self._budget, exact=False))
             self._keep("segment", level, room, end, known)
         if top:
             self._used[self._key("segment", level, room, end)] = known
@@ -144,7 +159,7 @@ class Reading:
         return pieces_of(self.turns[place], place)
 
     def _key(self, kind: str, level: int, room: int, end: int) -> NodeKey:
-        return kind, level, room, end, self.turns[end - 1].id
+        return kind, level, room, end, self._hashes[end - 1]
 
     def _known(self, kind: str, level: int, room: int, end: int) -> tuple[Piece, ...] | None:
         key = self._key(kind, level, room, end)

@@ -106,7 +106,7 @@ def lexical_scores(pieces: Sequence[Piece]) -> list[float]:
 def _idf(pieces: Sequence[Piece]) -> dict[str, float]:
     frequencies: Counter[str] = Counter()
     for piece in pieces:
-        frequencies.update(dict.fromkeys(piece.stems, 1))
+        frequencies.update(piece.stems)  # each stands there once
     return {stem: math.log(1 + len(pieces) / count) for stem, count in frequencies.items()}
 
 
@@ -117,14 +117,17 @@ def term_vectors(pieces: Sequence[Piece]) -> npt.NDArray[np.float64]:
         pieces: The sentences.
 
     Returns:
-        An array of shape ``[len(pieces), words]`` with rows of unit length; zeros for a sentence without words.
+        An array of shape ``[len(pieces), words]``, where words are those that two sentences or more have in common:
+        others make no two alike. With them a row has unit length; zeros for a sentence without words.
     """
     weights = _idf(pieces)
-    columns = {stem: number for number, stem in enumerate(weights)}
+    once = math.log(1 + len(pieces))
+    columns = {stem: number for number, stem in enumerate(stem for stem, weight in weights.items() if weight < once)}
     table = np.zeros((len(pieces), max(1, len(columns))))
     for row, piece in enumerate(pieces):
+        norm = math.sqrt(sum(weights[stem] ** 2 for stem in piece.stems))
         for stem in piece.stems:
-            table[row, columns[stem]] = weights[stem]
-    norms = np.linalg.norm(table, axis=1, keepdims=True)
-    np.divide(table, norms, out=table, where=norms > 0)
+            column = columns.get(stem)
+            if column is not None:
+                table[row, column] = weights[stem] / norm
     return table

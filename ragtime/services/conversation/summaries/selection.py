@@ -30,12 +30,21 @@ _STEPS = 10_000  # of a similarity; vectors of another batch differ by less than
 _SHORTEST = 4.0  # tokens; a shorter sentence gains nothing by it
 _FLOOR = 0.1  # centrality that every sentence has, so that none is out of the question
 _TAKEN = -(1 << 40)
+_ONE_THREAD = 1 << 18  # multiplications up to which OpenBLAS takes one thread
+_BLOCKS = 32
 
 Vectors = Callable[[Sequence[Piece]], "npt.NDArray[np.floating]"]
 """Makes vectors of unit length, one row a sentence."""
 
 
-def choose(pieces: Sequence[Piece], max_tokens: int, budget: Budget, vectors: Vectors = term_vectors) -> list[Piece]:
+def choose(
+    pieces: Sequence[Piece],
+    max_tokens: int,
+    budget: Budget,
+    vectors: Vectors = term_vectors,
+    *,
+    exact: bool = True,
+) -> list[Piece]:
     """Choose the sentences that say most within a budget.
 
     Args:
@@ -43,14 +52,15 @@ def choose(pieces: Sequence[Piece], max_tokens: int, budget: Budget, vectors: Ve
         max_tokens: Most tokens of those chosen, written down.
         budget: Counts.
         vectors: Makes vectors of the candidates; is not asked when all sentences fit.
+        exact: Whether the text itself is counted in the end, or only its sentences and speakers, which is quicker.
 
     Returns:
         The chosen ones, in the order of the conversation.
     """
-    if budget.fits(pieces, max_tokens):
+    if budget.fits(pieces, max_tokens, exact=exact):
         return list(pieces)
     pieces = _worth_telling(pieces)
-    if budget.fits(pieces, max_tokens):
+    if budget.fits(pieces, max_tokens, exact=exact):
         return list(pieces)
     scores = lexical_scores(pieces)
     candidates = preselect(pieces, scores)
@@ -62,7 +72,7 @@ def choose(pieces: Sequence[Piece], max_tokens: int, budget: Budget, vectors: Ve
         rest = set(range(len(pieces))).difference(candidates)  # a large budget has room for more
         yield from (pieces[place] for place in sorted(rest, key=lambda place: (-round(scores[place], 9), place)))
 
-    return budget.fill(ranked(), max_tokens)
+    return budget.fill(ranked(), max_tokens, exact=exact)
 
 
 def _worth_telling(pieces: Sequence[Piece]) -> Sequence[Piece]:
@@ -119,7 +129,7 @@ def rank(pieces: Sequence[Piece], vectors: npt.NDArray[np.floating], tokens: Seq
     """
     count = len(pieces)
     table = np.asarray(vectors, dtype=np.float64)
-    similarity = table @ table.T
+    similarity = _products(table)
     np.fill_diagonal(similarity, 0.0)
     centrality = np.maximum(similarity.sum(axis=1) / max(1, count - 1), 0.0)
     centrality /= max(float(centrality.max()), 1e-9)
@@ -134,6 +144,18 @@ def rank(pieces: Sequence[Piece], vectors: npt.NDArray[np.floating], tokens: Seq
         yield best
         gains[best] = _TAKEN
         np.maximum(nearest, losses[best], out=nearest)
+
+
+def _products(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Multiply each row with each, on one thread where that is soon done: BLAS threads wait for more work busily."""
+    count, columns = table.shape
+    rows = _ONE_THREAD // (count * columns)
+    if rows < 1 or count > _BLOCKS * rows:
+        return table @ table.T
+    found = np.empty((count, count))
+    for start in range(0, count, rows):
+        np.matmul(table[start : start + rows], table.T, out=found[start : start + rows])
+    return found
 
 
 def _steps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

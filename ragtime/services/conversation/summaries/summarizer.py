@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from ragtime.config.settings import Settings, get_settings
-from ragtime.errors import BackendCancelledError, BackendError, InvalidArgumentError
+from ragtime.errors import BackendCancelledError, BackendError, InvalidArgumentError, MissingExtraError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import TextEncoder, TextGenerator, TokenCounter
 from ragtime.records.conversation import Interaction
 from ragtime.services.conversation.summaries.abstractive import write_abstract
-from ragtime.services.conversation.summaries.attribution import attribute
 from ragtime.services.conversation.summaries.models import SummaryModels
 from ragtime.services.conversation.summaries.pieces import Budget, Piece, write
 from ragtime.services.conversation.summaries.progressive import Reading
 from ragtime.services.conversation.summaries.relevance import term_vectors
 from ragtime.services.conversation.summaries.selection import choose
-from ragtime.services.conversation.summaries.states import ConversationState, SummaryStates, turns_and_key
+from ragtime.services.conversation.summaries.states import NodeKey, ReadTurns, SummaryStates
 from ragtime.services.conversation.summaries.summary import (
     Centrality,
     Strategy,
@@ -67,6 +66,11 @@ class ConversationSummarizer:
     ``Summary.fallback`` tell. The turns of the system are instructions and no part of a summary. Summaries are views:
     a conversation is never changed. The same turns give the same text, whatever their ids are and whatever was summed
     up before. Methods may be called from many threads.
+
+    Attributes:
+        settings: The settings.
+        fan_out: Turns of a segment, and segments of the next larger one.
+        depth: Levels of a hierarchical summary, itself included.
     """
 
     def __init__(
@@ -77,8 +81,8 @@ class ConversationSummarizer:
         generator: TextGenerator | None = None,
         counter: TokenCounter | None = None,
         centrality: Centrality = "embedding",
-        fan_out: int = 16,
-        depth: int = 4,
+        fan_out: int | None = None,
+        depth: int | None = None,
         max_conversations: int = 64,
     ) -> None:
         """Set up a summarizer; models are loaded when they are needed.
@@ -92,8 +96,8 @@ class ConversationSummarizer:
             centrality: Whether sentences are compared by embeddings, or by their words (``lexical``), which needs no
                 model.
             fan_out: Turns of a segment, and segments of the next larger one; also the turns after which rolling notes
-                are brought up to date.
-            depth: Levels of a hierarchical summary, itself included.
+                are brought up to date; ``None`` means ``conversation.summary_fan_out``.
+            depth: Levels of a hierarchical summary, itself included; ``None`` means ``conversation.summary_depth``.
             max_conversations: Conversations of which something is kept between calls.
 
         Raises:
@@ -101,15 +105,17 @@ class ConversationSummarizer:
         """
         if centrality not in get_args(Centrality):
             raise InvalidArgumentError(f"centrality is 'embedding' or 'lexical', found {centrality!r}")
-        if fan_out < 2 or max_conversations < 1:  # noqa: PLR2004 - a segment of one turn would be the turn
+        self.settings = settings or get_settings()
+        section = self.settings.conversation
+        self.fan_out = section.summary_fan_out if fan_out is None else fan_out
+        self.depth = section.summary_depth if depth is None else _checked_depth(depth)
+        if self.fan_out < 2 or max_conversations < 1:  # noqa: PLR2004 - a segment of one turn would be the turn
             raise InvalidArgumentError(
                 f"fan_out is at least 2 and max_conversations at least 1, found {fan_out} and {max_conversations}"
             )
-        self.settings = settings or get_settings()
         self._models = SummaryModels(self.settings, encoder=encoder, generator=generator)
         self._budget = Budget(counter or EstimatedTokenCounter())
         self._centrality = centrality
-        self._fan_out, self._depth = fan_out, _checked_depth(depth)
         self._states = SummaryStates(max_conversations)
 
     def summarize(
@@ -119,6 +125,7 @@ class ConversationSummarizer:
         strategy: Strategy | None = None,
         max_tokens: int | None = None,
         depth: int | None = None,
+        degrade: bool = False,
     ) -> Summary:
         """Sum up a conversation.
 
@@ -127,7 +134,8 @@ class ConversationSummarizer:
                 a conversation something is kept for the next call.
             strategy: How; ``None`` means ``conversation.summary_strategy``.
             max_tokens: Most tokens of the text; ``None`` means ``conversation.summary_max_tokens``.
-            depth: Levels of a hierarchical summary; ``None`` means those given to the constructor.
+            depth: Levels of a hierarchical summary; ``None`` means those of the summarizer.
+            degrade: Whether a model whose package is not installed counts as one that failed, instead of raising.
 
         Returns:
             The summary.
@@ -135,34 +143,33 @@ class ConversationSummarizer:
         Raises:
             InvalidArgumentError: An argument is out of range.
             ConfigurationError: An abstractive summary is wanted, and no generator is given or configured.
-            MissingExtraError: A model's package is not installed; pass ``centrality="lexical"`` to do without.
+            MissingExtraError: A model's package is not installed; ``centrality="lexical"`` and ``degrade`` do without.
             BackendCancelledError: The caller's own signal stopped a model.
         """
         section, counter = self.settings.conversation, self._budget.counter
         requested = section.summary_strategy if strategy is None else strategy
         limit = section.summary_max_tokens if max_tokens is None else max_tokens
-        levels = self._depth if depth is None else _checked_depth(depth)
+        levels = self.depth if depth is None else _checked_depth(depth)
         if requested not in _STRATEGIES:
             raise InvalidArgumentError(f"strategy is one of {', '.join(_STRATEGIES)}, found {requested!r}")
         if limit < 1:
             raise InvalidArgumentError(f"max_tokens is at least 1, found {limit}")
-        turns, key = turns_and_key(conversation)
-        name = None if key is None else key[1]
-        with log_operation(_log, "summarize", conversation_id=name, strategy=requested) as operation:
-            made = self._sum_up(turns, self._states.of(key), requested, limit, levels)
-            tokens = counter.count(made.text)
-            operation.add(strategy=made.strategy, turns=len(turns), turns_read=made.read, tokens=tokens)
+        found = self._states.read(conversation)
+        tolerated = (BackendError, MissingExtraError) if degrade else (BackendError,)
+        with log_operation(_log, "summarize", conversation_id=found.conversation_id, strategy=requested) as operation:
+            made = self._sum_up(_Task(found, limit, levels, tolerated), requested)
+            operation.add(strategy=made.strategy, turns=len(found.turns), turns_read=made.read, tokens=made.tokens)
         return Summary(
             text=made.text,
             strategy=made.strategy,
             requested=requested,
-            tokens=tokens,
+            tokens=made.tokens,
             max_tokens=limit,
             counter=counter.name,
             exact=counter.exact,
             sentences=made.sentences,
             fallback=made.fallback,
-            turns=len(turns),
+            turns=len(found.turns),
             turns_read=made.read,
             nodes_computed=made.nodes,
         )
@@ -179,47 +186,63 @@ class ConversationSummarizer:
         """
         return self._states.forget(user_id, conversation_id)
 
-    def _sum_up(
-        self, turns: Sequence[Interaction], state: ConversationState, requested: Strategy, limit: int, depth: int
-    ) -> SummaryDraft:
-        if requested != "abstractive" or all(turn.role == "system" for turn in turns):
-            return self._extract(turns, state, requested, limit, depth)
+    def _sum_up(self, task: _Task, requested: Strategy) -> SummaryDraft:
+        if requested != "abstractive" or all(turn.role == "system" for turn in task.found.turns):
+            return self._kept_or(task, requested, self._extract)
         try:
-            return self._abstract(turns, state, limit)
+            return self._kept_or(task, requested, self._abstract)
         except BackendCancelledError:
             raise
-        except BackendError as error:
+        except task.tolerated as error:
             reason = _failed("generator", error)
-            made = self._extract(turns, state, "extractive", limit, depth)
+            made = self._kept_or(task, "extractive", self._extract)
             return replace(made, fallback="; ".join(filter(None, [reason, made.fallback])))
 
-    def _extract(
-        self, turns: Sequence[Interaction], state: ConversationState, strategy: Strategy, limit: int, depth: int
+    def _kept_or(
+        self, task: _Task, strategy: Strategy, make: Callable[[_Task, Strategy], SummaryDraft]
     ) -> SummaryDraft:
-        reading = Reading(turns, state, self._budget)
+        """Return the summary of the same turns that was made before, or make it; one without a model is not kept."""
+        turns, hashes, state, _ = task.found
+        if not turns:
+            return make(task, strategy)
+        levels = task.depth if strategy == "hierarchical" else 0
+        key: NodeKey = (f"summary {strategy}", levels, task.limit, len(turns), hashes[-1])
+        known = state.get(key)
+        if isinstance(known, SummaryDraft):
+            return replace(known, read=0, nodes=0)
+        made = make(task, strategy)
+        if made.fallback is None:
+            state.put(key, made)
+        return made
+
+    def _extract(self, task: _Task, strategy: Strategy) -> SummaryDraft:
+        reading = Reading(task.found, self._budget)
+        limit = task.limit
         failures: list[str] = []
 
         def vectors(pieces: Sequence[Piece]) -> npt.NDArray[np.floating]:
             if self._centrality == "lexical":
                 return term_vectors(pieces)
             try:
-                return self._models.embed(pieces, state)
+                return self._models.embed(pieces, task.found.state)
             except BackendCancelledError:
                 raise
-            except BackendError as error:
+            except task.tolerated as error:
                 failures.append(_failed("encoder", error))
                 return term_vectors(pieces)
 
         if strategy == "recent":
             chosen = reading.newest(limit)
         elif strategy == "rolling":
-            chosen = choose(reading.rolling(self._fan_out, limit), limit, self._budget, vectors)
+            chosen = choose(reading.rolling(self.fan_out, limit), limit, self._budget, vectors)
         elif strategy == "hierarchical":
-            chosen = choose(reading.hierarchical(self._fan_out, depth, limit), limit, self._budget, vectors)
+            chosen = choose(reading.hierarchical(self.fan_out, task.depth, limit), limit, self._budget, vectors)
         else:
             chosen = choose(reading.all(), limit, self._budget, vectors)
+        text = write(chosen)
         return SummaryDraft(
-            write(chosen),
+            text,
+            self._budget.counter.count(text),
             strategy,
             tuple(SummarySentence(piece.text, (piece.turn_id,)) for piece in chosen),
             read=reading.read,
@@ -227,18 +250,26 @@ class ConversationSummarizer:
             fallback="; ".join(failures) or None,
         )
 
-    def _abstract(self, turns: Sequence[Interaction], state: ConversationState, limit: int) -> SummaryDraft:
+    def _abstract(self, task: _Task, strategy: Strategy) -> SummaryDraft:
         written = write_abstract(
-            turns,
-            limit,
+            task.found,
+            task.limit,
             generator=self._models.generator,
             prompt=self._models.prompt,
             counter=self._budget.counter,
             input_tokens=self.settings.conversation.window_tokens,
-            state=state,
         )
-        sentences = attribute(written.text, turns)
-        return SummaryDraft(written.text, "abstractive", sentences, read=written.read, nodes=written.rounds)
+        made, tokens = written.summary, self._budget.counter.count(written.summary.text)
+        return SummaryDraft(made.text, tokens, strategy, made.sentences, read=written.read, nodes=written.rounds)
+
+
+class _Task(NamedTuple):
+    """What is to be summed up, and how."""
+
+    found: ReadTurns
+    limit: int
+    depth: int
+    tolerated: tuple[type[BackendError | MissingExtraError], ...]
 
 
 def _checked_depth(depth: int) -> int:
@@ -247,7 +278,7 @@ def _checked_depth(depth: int) -> int:
     return depth
 
 
-def _failed(what: str, error: BackendError) -> str:
+def _failed(what: str, error: BackendError | MissingExtraError) -> str:
     """Log that a model failed, without the error's text, which may quote a turn; returns what a summary says of it."""
     reason = type(error).__name__
     _log.warning("A model failed; the summary is made without it", extra={"model": what, "error": reason})

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, overload, runtime_checkable
 
 from ragtime.records.conversation import Interaction
 
-__all__ = ["Centrality", "Strategy", "Summary", "SummaryDraft", "SummarySentence", "Turns"]
+__all__ = [
+    "Beginning",
+    "Centrality",
+    "FirstTurns",
+    "Strategy",
+    "Summary",
+    "SummaryDraft",
+    "SummaryRound",
+    "SummarySentence",
+    "Turns",
+]
 
 Strategy = Literal["extractive", "recent", "rolling", "hierarchical", "abstractive"]
 """How a conversation is summed up; see ``ConversationSummarizer``."""
@@ -42,6 +52,58 @@ class Turns(Protocol):
         ...
 
 
+class FirstTurns(Sequence[Interaction]):
+    """The first turns of a branch, without a copy; the branch may grow meanwhile."""
+
+    def __init__(self, path: Sequence[Interaction], count: int) -> None:
+        """Show the first `count` of `path`, which has as many."""
+        self._path, self._count = path, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Interaction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Interaction]: ...
+    def __getitem__(self, index: int | slice) -> Interaction | Sequence[Interaction]:
+        if isinstance(index, slice):
+            return [self._path[place] for place in range(*index.indices(self._count))]
+        return self._path[range(self._count)[index]]
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first turns of a conversation's active branch, to be summed up like a conversation.
+
+    Attributes:
+        conversation: The conversation.
+        turns: The turns.
+    """
+
+    conversation: Turns
+    turns: Sequence[Interaction]
+
+    @property
+    def conversation_id(self) -> str:
+        """Identifies the conversation."""
+        return self.conversation.conversation_id
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is."""
+        return self.conversation.user_id
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+        return self.conversation.created_at
+
+    def get_interactions(self) -> Sequence[Interaction]:
+        """Return the turns."""
+        return self.turns
+
+
 @dataclass(frozen=True, slots=True)
 class SummarySentence:
     """A sentence of a summary.
@@ -72,7 +134,7 @@ class Summary:
             nothing was.
         turns: Turns of the conversation that it covers.
         turns_read: Turns whose content was read for it; those known from an earlier call are not read again.
-        nodes_computed: Summaries computed for it, itself included.
+        nodes_computed: Summaries computed for it, itself included; 0 for one that is known from an earlier call.
     """
 
     text: str
@@ -94,11 +156,27 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class SummaryDraft:
-    """What a strategy has made, before it is counted; its fields are those of ``Summary``."""
+    """What a strategy has made; its fields are those of ``Summary``."""
 
     text: str
+    tokens: int
     strategy: Strategy
     sentences: tuple[SummarySentence, ...]
     read: int
     nodes: int
     fallback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRound:
+    """What a language model has written of all turns up to one.
+
+    Attributes:
+        text: Its summary.
+        sentences: The sentences of it with the turns behind them.
+        places: Where those turns stand in the conversation, from 0, ascending.
+    """
+
+    text: str
+    sentences: tuple[SummarySentence, ...]
+    places: tuple[int, ...]

@@ -37,13 +37,14 @@ from ragtime.storage.conversations.sqlite.erasure import erase_deleted
 from ragtime.storage.conversations.sqlite.forgetting import forget_conversation, forget_turn, forget_user
 from ragtime.storage.conversations.sqlite.keys import Keys, to_microseconds
 from ragtime.storage.conversations.sqlite.lexical import index_turns, search
-from ragtime.storage.conversations.sqlite.places import find_place, find_user, path_to
+from ragtime.storage.conversations.sqlite.places import find_place, find_turn, find_user, path_to
 from ragtime.storage.conversations.sqlite.reading import (
     list_heads,
     own_turns,
     read_changes,
     read_head,
     read_turns,
+    turns_of_numbers,
 )
 from ragtime.storage.conversations.sqlite.storing import (
     add_conversation,
@@ -146,6 +147,16 @@ class SQLiteConversationStore:
             yield from (read.turn for read in read_turns(self._connections, shared))
         if place is not None:
             yield from (read.turn for read in own_turns(self._connections, place.key))
+
+    def turn(self, user_id: str | None, conversation_id: str, turn_id: str) -> StoredTurn | None:
+        """Return one turn of a conversation; see the protocol."""
+        conversation_hash = self._keys.conversation(user_id, conversation_id)
+        turn_hash = self._keys.item(turn_id)
+        with self._connections.borrow() as connection:
+            connection.execute("BEGIN")
+            place = find_place(connection, conversation_hash)
+            number = None if place is None else find_turn(connection, place, turn_hash)
+            return None if number is None else turns_of_numbers(connection, [number])[0].turn
 
     def append(self, user_id: str | None, conversation_id: str, turns: Sequence[StoredTurn]) -> None:
         """Add turns to a conversation; see the protocol. A call that adds nothing new leaves the tip."""

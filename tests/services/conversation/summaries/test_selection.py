@@ -35,10 +35,23 @@ def test_central_sentences_score_above_strays():
     assert min(scores[:3]) > scores[3] >= 0
 
 
-def test_vectors_of_terms_have_unit_length():
-    """Zeros only where there is no word."""
-    norms = np.linalg.norm(term_vectors(pieces("Ferry to Porto", "!?")), axis=1)
-    assert norms.round(6).tolist() == [1.0, 0.0]
+def test_the_products_of_term_vectors_are_cosines():
+    """One for the same words, less for some of them, none where there is no word in common or at all."""
+    table = term_vectors(pieces("Ferry to Porto", "The ferry to Porto!", "Ferry to Faro", "Cats purr", "!?"))
+    cosines = (table @ table.T).round(6)
+    assert cosines[0, 1] == 1
+    assert 0 < cosines[0, 2] < 1
+    assert not cosines[3:, :3].any()
+    assert not table[4].any()
+
+
+def test_many_sentences_are_ranked_as_few_are():
+    """Products that are made in parts are those made at once."""
+    found = pieces(*(f"Ticket {number} for {number % 7} in Porto." for number in range(300)))
+    small = term_vectors(found)
+    large = np.hstack([small, np.zeros((300, 2000))])
+    tokens = [BUDGET.tokens(piece) for piece in found]
+    assert list(rank(found, small, tokens)) == list(rank(found, large, tokens))
 
 
 def test_a_repetition_comes_last():
