@@ -15,8 +15,8 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "data": ("phonenumbers", "rensa", "stdnum"),
     "embeddings": ("sentence_transformers", "torch", "transformers"),
     "finetune": (
-        *("accelerate", "matplotlib", "peft", "safetensors", "scipy", "sentence_transformers", "torch", "torchao"),
-        "transformers",
+        *("accelerate", "datasets", "matplotlib", "peft", "pyarrow", "safetensors", "scipy"),
+        *("sentence_transformers", "torch", "torchao", "transformers"),
     ),
     "generation": ("accelerate", "torch", "transformers"),
     "llm": ("openai",),
