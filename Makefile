@@ -10,11 +10,12 @@ EXTRAS := dev,all
 STAMP := $(VENV)/.installed
 SOURCES = $(wildcard ragtime compat)
 LOWEST := .venv-lowest
+CONPORT := .venv-conport
 SECONDS_OF := --durations=10
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-lowest lint docs bench torture wheel generate setup clean
+.PHONY: help demo test test-slow test-lowest test-conport lint docs bench torture wheel generate setup clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,15 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install -q -c constraints-lowest.txt -e ".[bench,conport,data,llm,migrate]" \
 		pytest pytest-cov pytest-timeout hypothesis hatchling editables
+	@touch $@
+
+test-conport: $(STAMP) $(CONPORT)/.installed ## Run the tests of the decision log against the real server (2 GB)
+	CONPORT_COMMAND="$(CURDIR)/$(CONPORT)/bin/conport-mcp" HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "" -k "not embedded" \
+		$(SECONDS_OF) tests/storage/conport/test_conformance.py tests/storage/conport/test_any_server.py
+
+$(CONPORT)/.installed:
+	@test -x $(CONPORT)/bin/python || $(PYTHON) -m venv $(CONPORT)
+	$(CONPORT)/bin/python -m pip install -q -c constraints.txt context-portal-mcp==0.3.13
 	@touch $@
 
 wheel: $(STAMP) ## Build the wheel and try it alone in an empty environment
