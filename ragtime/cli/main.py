@@ -21,6 +21,7 @@ from ragtime.cli import conversations, prompts
 from ragtime.cli.demo import demo
 from ragtime.cli.doctor import doctor
 from ragtime.cli.failures import failures_told_once
+from ragtime.cli.generate import generate
 from ragtime.cli.output import print_line
 from ragtime.cli.settings import settings
 from ragtime.config.settings import get_settings, override_settings
@@ -73,6 +74,7 @@ def _register(function: Callable[..., None], *, group: typer.Typer | None = None
 _register(demo)
 _register(doctor)
 _register(settings)
+_register(generate)
 _prompts = typer.Typer(
     name="prompts",
     help="Prompts and pages: list, show, render and check them.",

@@ -12,7 +12,7 @@ __all__ = ["EXTRA_MODULES", "LazyModule", "installed_extras", "require"]
 
 EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "conport": ("mcp",),
-    "data": ("phonenumbers", "rensa", "stdnum"),
+    "data": ("phonenumbers", "stdnum"),
     "embeddings": ("sentence_transformers", "torch", "transformers"),
     "finetune": (
         *("accelerate", "datasets", "matplotlib", "peft", "pyarrow", "safetensors", "scipy"),

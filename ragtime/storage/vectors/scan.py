@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ragtime.storage.vectors.blocks import gather
 from ragtime.utils.extras import LazyModule
@@ -28,6 +28,8 @@ _HELPERS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity
 _STALL_SECONDS = 0.001
 _SLOW_BYTES_PER_SECOND = 8e9
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds
+
+P = TypeVar("P")
 
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
@@ -128,8 +130,11 @@ class Scanner:
                 self._alone_until = end + min(_FIRST_PAUSE * 2.0 ** (min(self._stalls, 20) - 2), _LONGEST_PAUSE)
         return scores
 
-    def share(self, parts: list[Part], work: Callable[[Iterator[Part]], None]) -> None:
-        """Run `work` in this thread and in helpers, all of which draw from one iterator over the `parts`."""
+    def share(self, parts: Sequence[P], work: Callable[[Iterator[P]], None]) -> None:
+        """Run `work` in this thread and in helpers, all of which draw from one iterator over the `parts`.
+
+        Parts are those of a scan or whatever else can be done in any order, such as groups of queries.
+        """
         pool = self._pool = self._pool or WorkerPool(max(1, _HELPERS), thread_name_prefix="ragtime-vectors")
         remaining = iter(parts)
         helpers = [pool.submit(work, remaining) for _ in range(min(_HELPERS, len(parts) - 1))]

@@ -8,7 +8,6 @@ rounded to float32. So a score depends on the two vectors alone, and equal vecto
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,14 +25,15 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-__all__ = ["FEW_QUERIES", "QUERIES", "Hit", "exact_scores", "find_candidates"]
+__all__ = ["FEW_QUERIES", "QUERIES", "Hit", "exact_pair_scores", "exact_scores", "find_candidates"]
 
 FEW_QUERIES = 4  # from here on a matrix product takes less time than the queries one by one
 QUERIES = 32  # per matrix product: twice as many gained nothing, and their scores would leave the cache
 
 _SELECTED = 1 << 16
-_EXACT_ROWS = 1024
+_EXACT_ROWS = 256  # with four times as many, the memory for each product is fetched anew, at six times the cost
 _PENDING = 4096
+_PARTS_FOR_ONE = 4  # for each of the k best; with fewer, the bound is low and more candidates pass
 _UNIT_ROUNDOFF = 2.0**-24
 _UNDERFLOW = 2.0**-125
 _MINUS_INFINITY = float("-inf")
@@ -53,16 +53,17 @@ class Hit(NamedTuple):
 
 
 def find_candidates(
-    parts: list[Part], queries: CheckedVectors, k: int, *, longest: float, scanner: Scanner
+    parts: list[Part], queries: CheckedVectors, k: int, *, longest: float, scanner: Scanner | None
 ) -> list[Rows]:
     """Find the vectors that can be among the `k` best of each query.
 
     Args:
         parts: What to scan.
-        queries: At most :data:`QUERIES` of them.
+        queries: At most :data:`QUERIES` of them, where the caller waits; a long run takes more at a time.
         k: How many are wanted.
         longest: Length of the longest vector in the parts.
-        scanner: Shares the work among threads.
+        scanner: Shares the work among threads; ``None`` leaves it to the calling thread, for callers that share whole
+            groups of queries, inside :func:`~ragtime.storage.vectors.blas.one_blas_thread`.
 
     Returns:
         For each query, ascending, the positions in the parts of the `k` best, of all that tie with them, and perhaps of
@@ -71,7 +72,9 @@ def find_candidates(
     dimension = queries.values.shape[1]
     slack = 2 * ((dimension + 8) * _UNIT_ROUNDOFF * longest * queries.norms + dimension * _UNDERFLOW)
     candidates = _Candidates(len(queries.values), k, slack)
-    if len(queries.values) == 1:
+    if scanner is None:
+        _multiply(iter(parts), queries.values, candidates)
+    elif len(queries.values) == 1:
         scores = scanner.score(parts, queries.values[0])
         if k < len(scores) <= _SELECTED:  # at once, for in a small index each step shows
             best = np.partition(scores, len(scores) - k)[len(scores) - k]
@@ -115,7 +118,7 @@ class _Candidates:
         """
         floor, width = self._floor, scores.shape[1]
         if width > self._k and floor.min() == _LOWEST:
-            floor = _below(np.partition(scores, width - self._k, axis=1)[:, width - self._k], self._slack)
+            floor = np.maximum(floor, _below(_least_of_best(scores, self._k), self._slack))
         flat = np.flatnonzero(scores >= floor[:, None])
         if not len(flat):
             return
@@ -128,26 +131,49 @@ class _Candidates:
                 self._prune()
                 self._most = max(_PENDING, 2 * self._pending)
 
-    def _prune(self) -> list[Rows]:
+    def _prune(self) -> None:
         queries, positions, scores = (np.concatenate(column) for column in zip(*self._kept, strict=True))
-        order = np.lexsort((positions, queries))
-        queries, positions, scores = queries[order], positions[order], scores[order]
-        bounds = np.searchsorted(queries, np.arange(len(self._floor) + 1)).tolist()
-        best = np.full(len(self._floor), -np.inf)
-        for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
-            if stop - start > self._k:
-                best[number] = np.partition(scores[start:stop], stop - start - self._k)[stop - start - self._k]
-        self._floor = np.maximum(self._floor, _below(best, self._slack))
+        # Sorting the keys alone, query before score, takes a fraction of the time of a partition for each query.
+        keys = np.sort((queries << 32) - _ordered(scores))
+        bounds = np.searchsorted(keys, (np.arange(len(self._floor) + 1) << 32) - (1 << 31))
+        full = np.flatnonzero(np.diff(bounds) >= self._k)
+        least = _unordered((full << 32) - keys[bounds[full] + self._k - 1])
+        floor = self._floor.copy()
+        floor[full] = np.maximum(floor[full], _below(least, self._slack[full]))
+        self._floor = floor
         keep = scores >= self._floor[queries]
         self._kept = [(queries[keep], positions[keep], scores[keep])]
         self._pending = int(np.count_nonzero(keep))
-        return np.split(positions[keep], np.cumsum(np.bincount(queries[keep], minlength=len(self._floor)))[:-1])
 
     def positions(self) -> list[Rows]:
         """Return the candidates of each query, ascending."""
         if not self._kept:
             return [np.empty(0, np.int64) for _ in self._floor]
-        return self._prune()
+        self._prune()
+        queries, positions, _ = self._kept[0]
+        width = int(positions.max(initial=0)) + 1
+        keys = np.sort(queries * width + positions)
+        bounds = np.searchsorted(keys, np.arange(1, len(self._floor)) * width)
+        return np.split(keys % width, bounds)
+
+
+def _least_of_best(scores: Matrix, k: int) -> Matrix:
+    """Return for each row a lower bound of its k-th largest score: the k-th largest of the maxima of disjoint parts."""
+    folds = max(1, scores.shape[1] // (_PARTS_FOR_ONE * k))
+    parts = scores.shape[1] // folds
+    maxima = scores[:, : folds * parts].reshape(len(scores), folds, parts).max(axis=1)
+    return np.partition(maxima, parts - k, axis=1)[:, parts - k]
+
+
+def _ordered(scores: Matrix) -> Rows:
+    """Map float32 to whole numbers of the same order, from ``-2**31`` to under ``2**31``."""
+    bits = scores.view(np.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+
+
+def _unordered(numbers: Rows) -> Matrix:
+    bits = numbers.astype(np.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
 def exact_scores(blocks: list[Matrix], rows: Rows, query: Matrix) -> list[float]:
@@ -163,6 +189,29 @@ def exact_scores(blocks: list[Matrix], rows: Rows, query: Matrix) -> list[float]
     """
     exact: list[float] = []
     for first in range(0, len(rows), _EXACT_ROWS):
-        products = np.multiply(gather(blocks, rows[first : first + _EXACT_ROWS]), query, dtype=np.float64)
-        exact += products.sum(axis=1).astype(np.float32).tolist()
+        exact += _exact_products(gather(blocks, rows[first : first + _EXACT_ROWS]), query).tolist()
     return exact
+
+
+def exact_pair_scores(vectors: Matrix, rows: Rows, queries: Matrix, numbers: Rows) -> Matrix:
+    """Compute the same inner products as :func:`exact_scores` for pairs of a vector and a query.
+
+    Args:
+        vectors: The matrix.
+        rows: Numbers of its rows, of shape ``[n]``.
+        queries: The queries, of shape ``[q, dimension]``.
+        numbers: The number of the query that goes with each row, of shape ``[n]``.
+
+    Returns:
+        float32 of shape ``[n]``.
+    """
+    exact = np.empty(len(rows), np.float32)
+    for first in range(0, len(rows), _EXACT_ROWS):
+        some = slice(first, first + _EXACT_ROWS)
+        exact[some] = _exact_products(vectors[rows[some]], queries[numbers[some]])
+    return exact
+
+
+def _exact_products(vectors: Matrix, queries: Matrix) -> Matrix:
+    products: Matrix = np.multiply(vectors, queries, dtype=np.float64).sum(axis=1).astype(np.float32)
+    return products

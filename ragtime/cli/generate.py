@@ -1,0 +1,107 @@
+"""``ragtime generate``: training data from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ragtime.cli.output import print_json, print_line, print_table
+
+__all__ = ["generate"]
+
+
+def generate(  # noqa: PLR0913 - options, each by its name
+    *,
+    docs: Annotated[
+        Path | None, typer.Option(help="Folder or file of Markdown, text, HTML or JSON Lines: the passages.")
+    ] = None,
+    conversations: Annotated[Path | None, typer.Option(help="JSON Lines of conversations, in any format.")] = None,
+    feedback: Annotated[Path | None, typer.Option(help="JSON or JSON Lines of ratings.")] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="JSON Lines of queries, or a folder in the layout of BEIR.")
+    ] = None,
+    examples: Annotated[Path | None, typer.Option(help="Examples that exist already.")] = None,
+    count: Annotated[int, typer.Option(help="How many examples in all.")] = 100,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How they are made: query_based (when none is given), conversation_based, synthetic, augmentation or "
+            "negative_sampling; several share the count."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; datasets/ID in the data folder when none is given.")
+    ] = None,
+    shape: Annotated[
+        str,
+        typer.Option(
+            help="Rows of the parts: pairs, triplets, N-tuples, labelled_pairs, scored_lists, messages, preferences or "
+            "examples."
+        ),
+    ] = "pairs",
+    form: Annotated[
+        str, typer.Option("--format", help="Files of the parts: jsonl, json, csv, parquet or datasets.")
+    ] = "jsonl",
+    dense: Annotated[
+        bool, typer.Option("--dense", help="Search passages by the embedding model instead of by words.")
+    ] = False,
+    turns_field: Annotated[str, typer.Option(help="Field that holds the turns of a conversation.")] = "turns",
+    rating_field: Annotated[str, typer.Option(help="Field that holds the rating of a record.")] = "rating",
+    rating_scale: Annotated[
+        tuple[float, float], typer.Option(metavar="WORST BEST", help="The worst and the best rating.")
+    ] = (1, 5),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make training data: checked examples in parts without leaks, with a manifest, a card and an evaluation set.
+
+    Without any source, the packaged sample is used. A run that is interrupted goes on where it was.
+
+    Examples:
+
+      ragtime generate --docs handbook --strategy synthetic --count 1000
+
+      ragtime generate --docs handbook --feedback ratings.jsonl --rating-scale 0 10 --out data
+    """  # noqa: D412 - typer shows this text as it is
+    from ragtime.config.settings import get_settings  # noqa: PLC0415 - as the service: only when it runs
+    from ragtime.services.training_data_gen import SourceOptions, TrainingDataGenerator  # noqa: PLC0415
+
+    settings = get_settings()
+    if dense:
+        settings = settings.replace(training_data__retriever="dense")
+    with TrainingDataGenerator(
+        settings,
+        documents=docs,
+        conversations=conversations,
+        queries=queries,
+        feedback=feedback,
+        examples=examples,
+        source_options=SourceOptions(turns_field=turns_field, rating_field=rating_field, rating_scale=rating_scale),
+    ) as generator:
+        report = generator.generate_dataset(count, strategy or ["query_based"], folder=out, shape=shape, format=form)
+    if as_json:
+        told: dict[str, Any] = {
+            "id": report.id,
+            "folder": str(report.folder),
+            "parts": dict(report.parts),
+            "left_out": {part: dict(reasons) for part, reasons in report.left_out.items()},
+            "metrics": report.metrics.model_dump(mode="json"),
+        }
+        print_json(told)
+        return
+    print_table(
+        ["stage", "strategy", "candidates", "kept", "rejected"],
+        [
+            [
+                stage.stage,
+                stage.strategy,
+                str(stage.candidates),
+                str(stage.kept),
+                "; ".join(f"{number} × {reason}" for reason, number in stage.rejected.items()),
+            ]
+            for stage in (*report.metrics.sources, *report.metrics.stages)
+        ],
+    )
+    parts = ", ".join(f"{number} {name}" for name, number in report.parts.items())
+    print_line(f"{report.metrics.produced} examples ({parts}) in {report.folder}")

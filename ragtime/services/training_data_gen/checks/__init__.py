@@ -1,0 +1,22 @@
+"""Checks: which candidates become examples, and why the others do not."""
+
+from __future__ import annotations
+
+from ragtime.services.training_data_gen.checks.duplicates import DuplicateCheck, ExactCheck
+from ragtime.services.training_data_gen.checks.round_trip import RoundTripCheck
+from ragtime.services.training_data_gen.checks.verdict import Check, Verdict
+from ragtime.services.training_data_gen.quality import QualityCheck
+from ragtime.services.training_data_gen.staging import Staging
+from ragtime.services.training_data_gen.tools import Tools
+
+__all__ = ["Check", "Verdict", "all_checks", "exact_check"]
+
+
+def all_checks(tools: Tools, staging: Staging) -> list[Check]:
+    """Return the checks of a run, in their order: cheap ones first, and duplicates last, so that good ones are kept."""
+    return [QualityCheck(tools), RoundTripCheck(tools), DuplicateCheck(tools, staging)]
+
+
+def exact_check(staging: Staging) -> Check:
+    """Return the one check that is always made: that no example is there twice."""
+    return ExactCheck(staging)

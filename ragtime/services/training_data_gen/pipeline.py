@@ -1,0 +1,175 @@
+"""From units of work to examples: make, check, search again, drop duplicates, choose.
+
+Units come in the order of their keyed hashes, in waves of one size, and what was made of a wave is ordered by content.
+So what comes out depends on content, settings and seed alone, and a larger number of examples begins with a smaller
+one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ragtime.services.training_data_gen.checks import Check
+from ragtime.services.training_data_gen.example import TrainingExample
+from ragtime.services.training_data_gen.ledger import Ledger
+from ragtime.services.training_data_gen.staging import StagedUnit, Staging
+from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Strategy
+from ragtime.services.training_data_gen.tools import Tools
+from ragtime.utils.hashing import text_hash
+from ragtime.utils.workers import WorkerPool
+
+__all__ = ["CHOOSE", "MAKE", "Pipeline"]
+
+MAKE, CHOOSE = "make", "choose"
+_WAVE = 64  # units; a run that asks for few examples does little more work than they need
+_PART = 8  # units that a worker takes at a time
+
+
+class Pipeline:
+    """Runs the units of a working file through a strategy and some checks.
+
+    Attributes:
+        ledger: What became of each candidate.
+        scores: What was measured of those kept, by name.
+        seconds: What each stage took.
+    """
+
+    def __init__(self, staging: Staging, tools: Tools, checks: Sequence[Check]) -> None:
+        """Get ready.
+
+        Args:
+            staging: The working file, with all units.
+            tools: What strategies work with.
+            checks: The checks, in their order.
+        """
+        self._staging = staging
+        self._tools = tools
+        self._checks = checks
+        self.ledger = Ledger([MAKE, *(check.stage for check in checks), CHOOSE])
+        self.scores: dict[str, array[float]] = {}
+        self.seconds: dict[str, float] = {MAKE: 0.0, **{check.stage: 0.0 for check in checks}}
+
+    def run(self, strategy: Strategy, count: int | None) -> Iterator[TrainingExample]:
+        """Make examples.
+
+        Args:
+            strategy: Makes them.
+            count: How many; ``None`` means all there are.
+
+        Yields:
+            The examples, at most `count`.
+        """
+        produced = 0
+        with WorkerPool(self._tools.settings.training_data.workers) as pool:
+            for wave in self._waves(strategy):
+                with self._timed(MAKE):
+                    made = self._made(strategy, wave, pool)
+                examples = self._admitted(strategy.name, made)
+                for check in self._checks:
+                    with self._timed(check.stage), self._in_flight(check.stage, strategy.name, examples):
+                        examples = self._checked(strategy.name, check, examples)
+                waiting = list(reversed(examples))
+                with self._in_flight(CHOOSE, strategy.name, waiting):
+                    while waiting:
+                        example = waiting.pop()
+                        reason = self._surplus(example, produced, count)
+                        if reason:
+                            self.ledger.reject(CHOOSE, strategy.name, reason)
+                            continue
+                        self.ledger.keep(CHOOSE, strategy.name)
+                        produced += 1
+                        yield example
+                if count is not None and produced >= count:
+                    return
+
+    def _waves(self, strategy: Strategy) -> Iterator[list[StagedUnit]]:
+        after = b""
+        while units := self._staging.next_units(strategy.name, after, _WAVE):
+            after = units[-1].key
+            yield units
+
+    def _made(self, strategy: Strategy, wave: Sequence[StagedUnit], pool: WorkerPool) -> list[list[Outcome]]:
+        """Return what was made of each unit: what is in the file already, and the rest now."""
+        fresh = [unit for unit in wave if unit.made is None]
+        parts = [fresh[start : start + _PART] for start in range(0, len(fresh), _PART)]
+
+        def make(part: Sequence[StagedUnit]) -> list[list[Outcome]]:
+            return strategy.make([unit.body for unit in part], self._tools)
+
+        made: dict[bytes, list[Outcome]] = {}
+        for part, results in zip(parts, pool.map(make, parts), strict=True):
+            outcomes = dict(zip((unit.key for unit in part), results, strict=True))
+            self._staging.keep_made(strategy.name, ((key, _told(one)) for key, one in outcomes.items()))
+            made.update(outcomes)
+        return [made[unit.key] if unit.made is None else _untold(unit.made) for unit in wave]
+
+    def _admitted(self, strategy: str, made: Sequence[Sequence[Outcome]]) -> list[TrainingExample]:
+        examples: list[TrainingExample] = []
+        for outcome in (one for outcomes in made for one in outcomes):
+            if isinstance(outcome, Rejected):
+                self.ledger.reject(MAKE, strategy, outcome.reason)
+            else:
+                self.ledger.keep(MAKE, strategy)
+                examples.append(outcome)
+        seed = self._tools.settings.seed  # without it, another seed would hardly choose others from few documents
+        return sorted(examples, key=lambda example: text_hash(f"{seed} {example.id}"))
+
+    def _checked(self, strategy: str, check: Check, examples: Sequence[TrainingExample]) -> list[TrainingExample]:
+        verdicts = check.check(examples)
+        kept: list[TrainingExample] = []
+        for verdict in verdicts:
+            if verdict.example is None:
+                self.ledger.reject(check.stage, strategy, verdict.reason)
+                continue
+            self.ledger.keep(check.stage, strategy)
+            kept.append(verdict.example)
+            for name, value in verdict.scores.items():
+                self.scores.setdefault(name, array("d")).append(value)
+        return kept
+
+    @contextmanager
+    def _in_flight(self, stage: str, strategy: str, examples: Sequence[TrainingExample]) -> Iterator[None]:
+        """Account for examples that are left when a stage is broken off: by an error, or a caller who has enough."""
+        try:
+            yield
+        except BaseException as error:
+            if examples:
+                reason = "not needed" if isinstance(error, GeneratorExit) else "the run was broken off"
+                self.ledger.reject(stage, strategy, reason, len(examples))
+            raise
+
+    def _surplus(self, example: TrainingExample, produced: int, count: int | None) -> str:
+        if count is not None and produced >= count:
+            return "not needed"
+        if self._staging.see("query", " ".join(example.query.casefold().split())) > self._most_per_query:
+            return "enough examples of its query"
+        return ""
+
+    @property
+    def _most_per_query(self) -> int:
+        return self._tools.settings.training_data.max_examples_per_query
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+
+def _told(outcomes: Sequence[Outcome]) -> str:
+    texts = [
+        json.dumps({"rejected": one.reason}) if isinstance(one, Rejected) else one.model_dump_json() for one in outcomes
+    ]
+    return f"[{','.join(texts)}]"
+
+
+def _untold(text: str) -> list[Outcome]:
+    found: list[dict[str, Any]] = json.loads(text)
+    return [Rejected(one["rejected"]) if "rejected" in one else TrainingExample(**one) for one in found]

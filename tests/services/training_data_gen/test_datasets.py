@@ -1,0 +1,99 @@
+"""Data sets: parts without leaks, an evaluation set, a manifest and a card that tell the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from ragtime.errors import GenerationError, InvalidArgumentError, StorageError
+from ragtime.services.training_data_gen import TrainingDataGenerator, load_examples, split_examples
+from ragtime.services.training_data_gen.splits import split_items
+from ragtime.services.training_data_gen.splitting import shared_keys
+from ragtime.utils.retrieval_sets import load_retrieval_set
+from tests.services.training_data_gen.test_generator import isolated, toy
+from tests.services.training_data_gen.toy_strategy import toy_documents
+
+
+def test_a_data_set_is_whole(tmp_path: Path) -> None:
+    generator = toy(tmp_path, documents=150)
+    report = generator.generate_dataset(200, ["toy"])
+    folder = tmp_path / "data" / "datasets" / report.id
+    assert report.folder == folder
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["id"] == report.id
+    assert manifest["parts"] == dict(report.parts)
+    assert sum(report.parts.values()) == 200
+    assert manifest["metrics"] == report.metrics.repeatable().model_dump(mode="json", exclude={"performance"})
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    examples = load_examples(folder / "examples" / "00001.jsonl")
+    assert len(examples) == 200
+    pairs = {(example.query, example.response) for example in examples}
+    for name, count in report.parts.items():
+        part = load_examples(folder / f"{name}.jsonl")
+        assert len(part) == count
+        assert {(example.query, example.response) for example in part} <= pairs
+    card = (folder / "README.md").read_text()
+    for stage in (*report.metrics.sources, *report.metrics.stages):
+        assert f"| {stage.stage} | {stage.strategy} | {stage.candidates:,} | {stage.kept:,} |" in card
+    held_out = load_retrieval_set(folder / "evaluation")
+    assert len(held_out.corpus) == 150
+    assert set(held_out.queries.values()) == {example.query for example in load_examples(folder / "test.jsonl")}
+    assert json.loads((folder / "run.json").read_text())["examples_per_second"] > 0
+
+
+def test_the_same_data_set_is_made_once(tmp_path: Path) -> None:
+    first = toy(tmp_path).generate_dataset(20, ["toy"], folder=tmp_path / "out")
+    before = (tmp_path / "out" / "run.json").read_text()
+    assert toy(tmp_path).generate_dataset(20, ["toy"], folder=tmp_path / "out").id == first.id
+    assert (tmp_path / "out" / "run.json").read_text() == before
+    with pytest.raises(StorageError, match="something else"):
+        toy(tmp_path).generate_dataset(21, ["toy"], folder=tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+
+
+def test_too_few_examples_make_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(GenerationError, match="gave"):
+        toy(tmp_path, documents=3).generate_dataset(100, ["toy"], folder=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"strategies": []}, "strategies"),
+        ({"strategies": ["toy", "no"]}, "no strategy"),
+        ({"strategies": ["toy"], "shape": "pear"}, "shape"),
+        ({"strategies": ["toy"], "shares": {"train": 0.5}}, "shares"),
+        ({"strategies": ["toy"], "format": "xml"}, "format"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        toy(tmp_path).generate_dataset(10, folder=tmp_path / "out", **arguments)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_splits_share_nothing_where_rows_at_random_do(tmp_path: Path) -> None:
+    examples = TrainingDataGenerator(isolated(tmp_path), documents=toy_documents(200)).generate_training_data(
+        300, "toy"
+    )
+    split = split_examples(examples)
+    where = {example.id: part for part, some in split.parts.items() for example in some}
+    assert sorted(where) == sorted(example.id for example in examples)
+    assert shared_keys(split_items(examples), where) == {}
+    assert 0.7 < split.report.shares["train"] < 0.9  # the passages are much alike, so that components are large
+    by_row = {example.id: "train" if number % 5 else "test" for number, example in enumerate(examples)}
+    assert shared_keys(split_items(examples), by_row)
+    again = split_examples(list(reversed(examples)))
+    assert {part: {example.id for example in some} for part, some in again.parts.items()} == {
+        part: {example.id for example in some} for part, some in split.parts.items()
+    }
+
+
+def test_nothing_cannot_be_split() -> None:
+    with pytest.raises(InvalidArgumentError, match="no example"):
+        split_examples([])
