@@ -58,6 +58,8 @@ def import_conversations(
 ) -> None:
     """Read conversations from a file. A mistake names the line; the lines before it are kept.
 
+    In the native format what is there already is completed; the others know no ids, and add each conversation anew.
+
     Examples:
 
       ragtime conversations import backup.jsonl --user ann

@@ -22,7 +22,7 @@ from ragtime.records.conversation import (
 from ragtime.services.conversation.formats import Format, export_messages, import_messages
 from ragtime.services.conversation.formats.native import from_native, to_native
 from ragtime.services.conversation.new_turns import new_turns
-from ragtime.services.conversation.tree import TurnTree
+from ragtime.services.conversation.tree import TurnTree, turn_id_of
 from ragtime.services.conversation.turn_reader import TurnReader
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class Conversation(TurnReader):
         """
         fields.setdefault("created_at", self._clock())
         feedback = Feedback(stars=stars, comment=comment, aspects=aspects or {}, by=by, **fields)
-        turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
+        turn_id = turn_id_of(interaction_id)
         with self._lock:
             turn = self._tree.get(turn_id)
             if self._store is not None:
@@ -312,7 +312,7 @@ class Conversation(TurnReader):
             ConversationExistsError: The store has one with this id.
         """
         with self._lock:
-            turn_id = at.id if isinstance(at, Interaction) else at or self._tree.tip
+            turn_id = self._tree.tip if at is None else turn_id_of(at)
             if turn_id is None:
                 raise InvalidArgumentError("A conversation without turns cannot be forked")
             turns = self._tree.branch(turn_id)
@@ -362,7 +362,7 @@ class Conversation(TurnReader):
             InvalidArgumentError: There is no such turn, or it is not the assistant's.
             pydantic.ValidationError: A field is wrong.
         """
-        turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
+        turn_id = turn_id_of(interaction_id)
         if self.get_interaction(turn_id).role != "assistant":
             raise InvalidArgumentError("Only a turn of the assistant is regenerated; others are edited")
         # What an answer drew on and called is its own.
@@ -377,7 +377,7 @@ class Conversation(TurnReader):
         *,
         dropped: set[str],
     ) -> Interaction:
-        turn_id = interaction_id.id if isinstance(interaction_id, Interaction) else interaction_id
+        turn_id = turn_id_of(interaction_id)
         with self._lock:
             original = self._tree.get(turn_id)
             kept = original.interaction.model_dump(
@@ -398,7 +398,7 @@ class Conversation(TurnReader):
         Raises:
             InvalidArgumentError: There is no such turn.
         """
-        turn_id = tip.id if isinstance(tip, Interaction) else tip
+        turn_id = turn_id_of(tip)
         with self._lock:
             self._tree.get(turn_id)
             if self._store is not None:

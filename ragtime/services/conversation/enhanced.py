@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
 
 from ragtime.backends.generators import create_generator
 from ragtime.config.settings import Settings
@@ -38,6 +40,20 @@ _REFERRING = re.compile(
 _FEW_WORDS = 3  # a question of so few words leans on what was said before
 _LONG_BRANCH = 1000  # turns
 _ALIKE = 0.5  # cosine from which a question goes on with the last exchange
+
+
+class SharedModels(Protocol):
+    """Parts that several conversations share, made when the first of them needs one."""
+
+    @property
+    def embedder(self) -> ConversationEmbedder:
+        """What embeds turns and questions."""
+        ...
+
+    @property
+    def summarizer(self) -> ConversationSummarizer:
+        """What summarises."""
+        ...
 
 
 class EnhancedConversation(Conversation):
@@ -95,15 +111,16 @@ class EnhancedConversation(Conversation):
         embedder: ConversationEmbedder | None,
         summarizer: ConversationSummarizer | None,
         counter: TokenCounter | None,
+        shared: SharedModels | None = None,
     ) -> None:
-        """Take the parts that recall and summaries need; the manager shares its own among its conversations."""
-        self._embedder, self._summarizer = embedder, summarizer
+        """Take the parts that recall and summaries need; those that are not given are `shared`, or of its own."""
+        self._embedder, self._summarizer, self._shared = embedder, summarizer, shared
         self._counter = counter or EstimatedTokenCounter()
 
     def fork(self, at: str | Interaction | None = None, *, conversation_id: str | None = None) -> EnhancedConversation:
         """Begin a new conversation that shares the turns up to one of this; see ``Conversation.fork``."""
         made = super().fork(at, conversation_id=conversation_id)
-        made._equip(self._embedder, self._summarizer, self._counter)  # noqa: SLF001 - of this class
+        made._equip(self._embedder, self._summarizer, self._counter, self._shared)  # noqa: SLF001 - of this class
         return made
 
     @property
@@ -111,13 +128,16 @@ class EnhancedConversation(Conversation):
         """What embeds turns and questions."""
         with self._lock:
             if self._embedder is None:
-                self._embedder = ConversationEmbedder(self.settings)
+                shared = self._shared
+                self._embedder = ConversationEmbedder(self.settings) if shared is None else shared.embedder
             return self._embedder
 
     @property
     def summarizer(self) -> ConversationSummarizer:
         """What summarises."""
         with self._lock:
+            if self._summarizer is None and self._shared is not None:
+                self._summarizer = self._shared.summarizer
             if self._summarizer is None:
                 encoder = self._embedder.encoder if self._embedder is not None else None
                 self._summarizer = ConversationSummarizer(self.settings, encoder=encoder, counter=self._counter)
@@ -149,7 +169,7 @@ class EnhancedConversation(Conversation):
                 self._tree.path,
                 query,
                 k=self.settings.conversation.recall_top_k if top_k is None else top_k,
-                encoder=self.embedder.encoder,
+                encoder=lambda: self.embedder.encoder,
                 now=self._clock(),
                 degrade=degrade,
             )
@@ -295,13 +315,15 @@ class EnhancedConversation(Conversation):
             The answer's turn.
 
         Raises:
-            BackendError: The model failed; the conversation is then as before.
+            pydantic.ValidationError: The question is blank, or no text that can be kept; no model was asked.
+            InvalidArgumentError: The budget is too small.
+            BackendError: The model failed, or its answer is blank; the conversation is then as before.
             StorageError: The exchange cannot be stored.
         """
         Interaction(role="user", content=query)  # what cannot be kept is refused before a model is asked
         writer = create_generator(self.settings) if generator is None else generator
         context = self.build_context(query, max_tokens)
-        answer = writer.generate(list(context.messages), **options)
+        answer = _checked(writer.generate(list(context.messages), **options))
         return self.add_exchange(query, answer, document_ids=document_ids, metadata=metadata)[1]
 
     async def arespond(
@@ -319,8 +341,21 @@ class EnhancedConversation(Conversation):
 
         Interaction(role="user", content=query)  # as in respond
         context = await asyncio.to_thread(self.build_context, query, max_tokens)
-        answer = await generator.agenerate(list(context.messages), **options)
+        answer = _checked(await generator.agenerate(list(context.messages), **options))
         pair = await asyncio.to_thread(
             lambda: self.add_exchange(query, answer, document_ids=document_ids, metadata=metadata)
         )
         return pair[1]
+
+
+def _checked(answer: str) -> str:
+    """Return what a model wrote; raises ``BackendError`` where it is nothing that a turn can hold."""
+    try:
+        Interaction(role="assistant", content=answer)
+    except ValidationError as error:
+        (problem, *_) = error.errors(include_url=False, include_input=False, include_context=False)
+        reason = problem["msg"].removeprefix("Value error, ")
+        raise BackendError(
+            f"The model gave an answer that cannot be kept (content: {reason}); nothing was added"
+        ) from None
+    return answer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from ragtime.config.settings import Settings
-from ragtime.errors import ConversationNotFoundError, did_you_mean
+from ragtime.errors import ConfigurationError, ConversationNotFoundError, MissingExtraError, did_you_mean
 from ragtime.protocols import ConversationStore, TextEncoder
 from ragtime.records.conversation import ConversationHead, StoredTurn
 from ragtime.services.conversation.embedder import ConversationEmbedder
@@ -58,7 +58,7 @@ class SharedParts:
             clock: The clock of the conversations; ``None`` means that of the machine.
         """
         self._settings, self._store, self._encoder, self._clock = settings, store, encoder, clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._embedder: ConversationEmbedder | None = None
         self._summarizer: ConversationSummarizer | None = None
         self._searches: dict[str | None, UserSearch] = {}
@@ -76,7 +76,11 @@ class SharedParts:
         """What summarises."""
         with self._lock:
             if self._summarizer is None:
-                self._summarizer = ConversationSummarizer(self._settings, encoder=self._encoder)
+                try:
+                    encoder = self.embedder.encoder
+                except (ConfigurationError, MissingExtraError):  # told where a summary cannot do without
+                    encoder = None
+                self._summarizer = ConversationSummarizer(self._settings, encoder=encoder)
             return self._summarizer
 
     def search_of(self, user_id: str | None) -> UserSearch:
@@ -85,20 +89,19 @@ class SharedParts:
             return self._searches.setdefault(user_id, UserSearch(self._store, user_id))
 
     def conversation(self, head: ConversationHead, turns: Iterable[StoredTurn]) -> EnhancedConversation:
-        """Return a stored conversation, attached to the store, with the parts that there are.
+        """Return a stored conversation, attached to the store, with these parts.
 
         Args:
             head: What is known of it.
             turns: Its turns.
 
         Returns:
-            The conversation; a part that there is not it makes itself, when it needs it.
+            The conversation; it asks for the parts when it needs them, so that a model is loaded once for all.
         """
         made = EnhancedConversation._restored(  # noqa: SLF001 - the manager's own door, and the next one, too
             head, turns, settings=self._settings, clock=self._clock, store=self._store
         )
-        embedder = self.embedder if self._encoder is not None else self._embedder
-        made._equip(embedder, self._summarizer, None)  # noqa: SLF001
+        made._equip(None, None, None, self)  # noqa: SLF001
         return made
 
     def forget(self, user_id: str | None) -> None:

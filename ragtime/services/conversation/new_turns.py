@@ -27,8 +27,8 @@ def new_turns(
         The turns with their parents.
 
     Raises:
-        InvalidArgumentError: A turn lies in the future, has an id that is taken, or answers a tool call that its branch
-            does not have or that was answered.
+        InvalidArgumentError: One is no turn, lies in the future, has an id that is taken, or answers a tool call that
+            its branch does not have or that was answered.
     """
     branch = tree.calls if parent == tree.tip else None
     fresh: dict[str, bool] = {}  # calls of these turns; those of a long branch are not copied
@@ -36,6 +36,8 @@ def new_turns(
     taken: set[str] = set()
     for number, interaction in enumerate(interactions, start=1):
         which = f"turn {number}: " if len(interactions) > 1 else ""
+        if not isinstance(interaction, Interaction):
+            raise InvalidArgumentError(f"{which}a turn is an Interaction, found {type(interaction).__name__}")
         if interaction.created_at > latest:
             time = interaction.created_at.isoformat()
             raise InvalidArgumentError(f"{which}a turn cannot lie in the future: {time}")

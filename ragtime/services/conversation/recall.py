@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -88,7 +88,7 @@ class TurnRecall:
         query: str,
         *,
         k: int,
-        encoder: TextEncoder,
+        encoder: Callable[[], TextEncoder],
         now: datetime,
         degrade: bool = False,
     ) -> Recall:
@@ -98,7 +98,7 @@ class TurnRecall:
             path: The branch: as before, or longer.
             query: The question.
             k: Most turns to return.
-            encoder: Embeds the question, and the turns that are new.
+            encoder: Returns what embeds the question, and the turns that are new.
             now: When the question is asked, for words such as "yesterday".
             degrade: Whether to search the words alone when the model fails, instead of raising.
 
@@ -122,7 +122,7 @@ class TurnRecall:
         degraded = None
         cosines = None
         try:
-            cosines = self._cosines(path, query, encoder)
+            cosines = self._cosines(path, query, encoder())
         except BackendCancelledError:
             raise
         except (BackendError, MissingExtraError) as error:

@@ -28,6 +28,8 @@ else:
 
 __all__ = ["NEIGHBOUR_WEIGHTS", "Neighbours", "key_stems", "key_text", "mix_vectors", "neighbours_of"]
 
+_EMBEDDED = 32_768  # characters: more than models read, and a turn of megabytes takes no seconds
+
 Neighbours: TypeAlias = "npt.NDArray[np.int32]"
 """For each distance 1, 2, … a row of the turns before, then one of the turns after; where there is none, -1."""
 
@@ -38,8 +40,8 @@ _ROWS_AT_ONCE = 4096  # bounds the memory that mixing takes besides its result
 
 
 def key_text(turn: Interaction) -> str:
-    """Return the text that is embedded for a turn: who speaks, and what is said."""
-    return f"{turn.name or turn.role}: {embedded_text(turn)}"
+    """Return the text that is embedded for a turn: who speaks, and the beginning of what is said."""
+    return f"{turn.name or turn.role}: {embedded_text(turn)[:_EMBEDDED]}"
 
 
 def key_stems(turn: Interaction) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ragtime.errors import InvalidArgumentError
 from ragtime.records.conversation import Interaction, StoredTurn
 
-__all__ = ["TurnTree", "calls_in", "note_calls"]
+__all__ = ["TurnTree", "calls_in", "note_calls", "turn_id_of"]
 
 
 class TurnTree:
@@ -133,6 +133,15 @@ class TurnTree:
     def tips(self) -> list[str]:
         """Return the last turns of all branches, in the order in which they were stored."""
         return [turn_id for turn_id in self._turns if turn_id not in self._parents]
+
+
+def turn_id_of(turn: str | Interaction) -> str:
+    """Return the id of a turn that is named by it, or by itself; raises ``InvalidArgumentError`` for anything else."""
+    if isinstance(turn, Interaction):
+        return turn.id
+    if not isinstance(turn, str):
+        raise InvalidArgumentError(f"A turn is named by its id, or given itself; found {type(turn).__name__}")
+    return turn
 
 
 def calls_in(interactions: Iterable[Interaction]) -> dict[str, bool]:

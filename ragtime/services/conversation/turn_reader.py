@@ -6,18 +6,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from ragtime.config.settings import Settings
 from ragtime.errors import InvalidArgumentError
 from ragtime.protocols import TokenCounter
 from ragtime.records.conversation import Interaction, InteractionRole
 from ragtime.services.conversation.lexical import LexicalIndex
-from ragtime.services.conversation.tree import TurnTree
+from ragtime.services.conversation.tree import TurnTree, turn_id_of
 from ragtime.services.conversation.window import Unanswered, Window, WindowIndex
 from ragtime.utils.tokens import EstimatedTokenCounter
 
 __all__ = ["Branch", "FoundTurn", "TurnReader", "Where"]
+
+_ROLES: tuple[str, ...] = get_args(InteractionRole)
 
 Where = Mapping[str, Any] | Callable[[Interaction], bool]
 """Values that metadata must have, or a function that says of a turn whether it is wanted."""
@@ -88,10 +90,21 @@ class TurnReader:
             tip = self._tree.tip
             return [Branch(one, len(self._tree.branch(one)), one == tip) for one in self._tree.tips()]
 
-    def get_interaction(self, interaction_id: str) -> Interaction:
-        """Return a turn of any branch; raises ``InvalidArgumentError`` when there is none."""
+    def get_interaction(self, interaction_id: str | Interaction) -> Interaction:
+        """Return a turn of any branch as it is now, with all its ratings.
+
+        Args:
+            interaction_id: The turn, or its id.
+
+        Returns:
+            The turn.
+
+        Raises:
+            InvalidArgumentError: There is no such turn.
+        """
+        turn_id = turn_id_of(interaction_id)
         with self._lock:
-            return self._tree.get(interaction_id).interaction
+            return self._tree.get(turn_id).interaction
 
     def get_interactions(
         self,
@@ -116,8 +129,9 @@ class TurnReader:
             The turns, in a list of the caller's own.
 
         Raises:
-            InvalidArgumentError: `last` is negative, or a time has no time zone.
+            InvalidArgumentError: `last` is negative, a time has no time zone, or there is no such role.
         """
+        _check_role(role)
         if last is not None and last < 0:
             raise InvalidArgumentError(f"last is at least 0, found {last}")
         for time in (since, until):
@@ -148,8 +162,9 @@ class TurnReader:
             The turns, the best first, equally good ones in their order; only those that hold one of the words.
 
         Raises:
-            InvalidArgumentError: `k` is not positive.
+            InvalidArgumentError: `k` is not positive, or there is no such role.
         """
+        _check_role(role)
         if k < 1:
             raise InvalidArgumentError(f"k is at least 1, found {k}")
         with self._lock:
@@ -193,8 +208,9 @@ class TurnReader:
             The window, a sequence of turns that knows its tokens and what was left out.
 
         Raises:
-            InvalidArgumentError: The budget is too small for the system's turns.
+            InvalidArgumentError: The budget is too small for the system's turns, or there is no such role.
         """
+        _check_role(first_role)
         counting = counter or EstimatedTokenCounter()
         key = (type(counting), counting.name)  # a counter may be made anew for every call
         with self._lock:
@@ -204,6 +220,12 @@ class TurnReader:
             known[1].extend(self._tree.path)
             budget = self.settings.conversation.window_tokens if max_tokens is None else max_tokens
             return known[1].window(self._tree.path, budget, unanswered=unanswered, first_role=first_role)
+
+
+def _check_role(role: str | None) -> None:
+    """Refuse a role that no turn can have, which would find nothing without a word."""
+    if role is not None and role not in _ROLES:
+        raise InvalidArgumentError(f"role is one of {', '.join(_ROLES)}, found {str(role)[:50]!r}")
 
 
 def _matches(interaction: Interaction, where: Where | None) -> bool:

@@ -6,11 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.protocols import TokenCounter
 from ragtime.records.conversation import ImagePart, Interaction
+from ragtime.services.conversation.formats import Format, export_messages
 
 __all__ = ["TOKENS_PER_IMAGE", "Unanswered", "Window", "WindowIndex", "tokens_of"]
 
@@ -75,6 +76,20 @@ class Window(Sequence[Interaction]):
     unanswered: int
     counter: str
     exact: bool
+
+    def to_messages(self, format: Format = "openai") -> Any:  # noqa: A002 - the word a caller expects
+        """Return the turns, tool calls included, in a format of others, as a model's server takes them.
+
+        Args:
+            format: ``openai`` (chat), ``anthropic``, ``sharegpt`` or ``hf`` (`messages` of a data set).
+
+        Returns:
+            What the format has: a list of messages, or a dict with one.
+
+        Raises:
+            InvalidArgumentError: There is no such format, or it cannot express a turn.
+        """
+        return export_messages(self.interactions, format)
 
     def __len__(self) -> int:
         return len(self.interactions)

@@ -272,6 +272,44 @@ def test_wrong_filters_are_refused(conversation: Conversation) -> None:
             conversation.get_interactions(**filters)
 
 
+def test_a_role_that_no_turn_can_have_is_refused(conversation: Conversation) -> None:
+    """It would find nothing, as if there were nothing to find."""
+    for role in ("User", "bot", ""):
+        with pytest.raises(InvalidArgumentError, match="role is one of system, user, assistant, tool, found"):
+            conversation.get_interactions(role=role)  # type: ignore[arg-type]
+        with pytest.raises(InvalidArgumentError, match="role is one of"):
+            conversation.search("free", role=role)  # type: ignore[arg-type]
+        with pytest.raises(InvalidArgumentError, match="role is one of"):
+            conversation.window(100, first_role=role)  # type: ignore[arg-type]
+
+
+def test_a_turn_is_named_by_its_id_or_by_itself(conversation: Conversation) -> None:
+    _, turn = conversation.add_exchange("Why?", "So.")
+    conversation.add_feedback(turn, 4)
+    assert conversation.get_interaction(turn) == conversation.get_interaction(turn.id)
+    assert conversation.get_interaction(turn).stars == 4, "as it is now, not as it was given"
+    before = conversation.to_dict()
+    for call in (
+        lambda: conversation.get_interaction(0),  # type: ignore[arg-type]
+        lambda: conversation.add_feedback(0, 4),  # type: ignore[arg-type]
+        lambda: conversation.edit(None, "So."),  # type: ignore[arg-type]
+        lambda: conversation.regenerate(1, "So."),  # type: ignore[arg-type]
+        lambda: conversation.switch(["a"]),  # type: ignore[arg-type]
+        lambda: conversation.fork(0),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidArgumentError, match="by its id, or given itself; found"):
+            call()
+    assert conversation.to_dict() == before
+
+
+@pytest.mark.parametrize("wrong", ["abc", [{"role": "user", "content": "a"}], [None]])
+def test_what_is_no_turn_is_refused(conversation: Conversation, wrong: Any) -> None:
+    before = conversation.to_dict()
+    with pytest.raises(InvalidArgumentError, match=r"a turn is an Interaction, found (str|dict|NoneType)"):
+        conversation.add_interactions(wrong)
+    assert conversation.to_dict() == before
+
+
 def test_search_goes_by_stems_and_keeps_the_order_of_ties(conversation: Conversation) -> None:
     texts = ["Returns are free.", "Hello", "returning is FREE", "Is it free?", "return, return"]
     for number, text in enumerate(texts):

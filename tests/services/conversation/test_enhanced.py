@@ -97,12 +97,23 @@ def test_a_failure_leaves_the_conversation_as_before(error: BaseException) -> No
     before = conversation.to_dict()
     with pytest.raises(type(error)):
         conversation.respond("And the folder?", ScriptedGenerator([error]))
-    with pytest.raises((InvalidArgumentError, ValueError)):
-        conversation.respond("And the folder?", ScriptedGenerator([" "]))
     with pytest.raises(InvalidArgumentError, match="too small"):
         conversation.respond("And the folder?", ScriptedGenerator(["Yes."]), max_tokens=2)
     assert conversation.to_dict() == before
     assert conversation.respond("And the folder?", ScriptedGenerator(["Yes."])).content == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"), [("", "empty"), (" \n", "empty"), ("a\0b", "NUL"), ("\ud800", "surrogate")]
+)
+def test_an_answer_that_cannot_be_kept_is_the_models_failure(answer: str, what: str) -> None:
+    conversation = made()
+    before = conversation.to_dict()
+    with pytest.raises(BackendError, match=f"answer that cannot be kept .*{what}"):
+        conversation.respond("And the folder?", ScriptedGenerator([answer]))
+    with pytest.raises(BackendError, match=what):
+        asyncio.run(conversation.arespond("And the folder?", ScriptedGenerator([answer])))
+    assert conversation.to_dict() == before
 
 
 @pytest.mark.parametrize("query", ["", " \n", "a\0b"])

@@ -412,6 +412,29 @@ def test_the_manager_shares_its_encoder(tmp_path: Path) -> None:
         assert encoder.calls == []
 
 
+def test_conversations_share_the_models_of_the_settings(tmp_path: Path) -> None:
+    """However they come out of the manager, and whoever asks first: a model is loaded once, not for each."""
+    with managing(tmp_path, encoder=None) as manager:
+        first, second = manager.create_conversation("a"), manager.create_conversation("b")
+        first.add_exchange("Is the kettle red?", "Yes.")
+        summarizer, embedder = first.summarizer, first.embedder
+        others = [second, manager.get_conversation("a"), first.fork(), manager.get_conversation("a").fork()]
+        for conversation in others:
+            assert conversation.summarizer is summarizer
+            assert conversation.embedder is embedder
+        assert (manager.summarizer, manager.embedder) == (summarizer, embedder)
+
+
+def test_forgetting_reaches_the_summaries_of_conversations_that_were_asked_first(tmp_path: Path) -> None:
+    with managing(tmp_path) as manager:
+        conversation = manager.create_conversation("a")
+        for number in range(30):
+            conversation.add_exchange(f"Is kettle {number} red?", "Yes.")
+        conversation.summarize(strategy="rolling", max_tokens=20)
+        manager.forget(everything=True)
+        assert manager.summarizer.forget(None) == 0, "nothing was left to drop"
+
+
 def test_async_twins(tmp_path: Path) -> None:
     async def run() -> None:
         with managing(tmp_path) as manager:

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtime.errors import BackendCancelledError, BackendError, InvalidArgumentError, MissingExtraError
-from ragtime.protocols import TextRole
+from ragtime.protocols import TextEncoder, TextRole
 from ragtime.records.conversation import Interaction
 from ragtime.services.conversation import ConversationEmbedder, EnhancedConversation, Recall
 from ragtime.services.conversation.recall import TurnRecall
-from ragtime.testing import HashEncoder
+from ragtime.testing import HashEncoder, ScriptedGenerator
 
 NOW = datetime(2026, 4, 15, 12, tzinfo=UTC)  # a Wednesday
 
@@ -152,11 +152,17 @@ def test_feedback_embeds_nothing_and_is_on_what_is_recalled() -> None:
     assert encoder.calls[before:] == [["tea"]]
 
 
+def find(
+    recall: TurnRecall, path: list[Interaction], query: str, encoder: TextEncoder, *, k: int = 3, degrade: bool = False
+) -> Recall:
+    return recall.find(path, query, k=k, encoder=lambda: encoder, now=NOW, degrade=degrade)
+
+
 def test_another_model_embeds_all_anew() -> None:
     recall, path = TurnRecall(), [Interaction(role="user", content=text) for text in ("tea", "milk", "sugar")]
     for encoder in (HashEncoder(8), HashEncoder(16), HashEncoder(16, seed=1)):
-        found = recall.find(path, "milk", k=3, encoder=encoder, now=NOW)
-        fresh = TurnRecall().find(path, "milk", k=3, encoder=encoder, now=NOW)
+        found = find(recall, path, "milk", encoder)
+        fresh = find(TurnRecall(), path, "milk", encoder)
         assert summed_up(found) == summed_up(fresh)
 
 
@@ -169,8 +175,8 @@ def test_what_grew_finds_what_a_fresh_one_finds(batches: list[list[list[str]]], 
     encoder, grown, path = HashEncoder(16), TurnRecall(), list[Interaction]()
     for batch in batches:
         path += [Interaction(role="user", content=" ".join(words), created_at=NOW) for words in batch]
-        found = grown.find(path, " ".join(query), k=k, encoder=encoder, now=NOW)
-        fresh = TurnRecall().find(path, " ".join(query), k=k, encoder=encoder, now=NOW)
+        found = find(grown, path, " ".join(query), encoder, k=k)
+        fresh = find(TurnRecall(), path, " ".join(query), encoder, k=k)
         assert [one[0] for one in summed_up(found)] == [one[0] for one in summed_up(fresh)]
         np.testing.assert_allclose([one.score for one in found.turns], [one.score for one in fresh.turns], atol=1e-6)
 
@@ -186,7 +192,7 @@ def test_switching_branches_searches_the_other_one() -> None:
     found = conversation.recall("hotel", 5)
     assert contents(found)[0] == "The hotel is in Lisbon"
     assert summed_up(found) == summed_up(
-        TurnRecall().find(conversation.get_interactions(), "hotel", k=5, encoder=HashEncoder(), now=NOW)
+        find(TurnRecall(), conversation.get_interactions(), "hotel", HashEncoder(), k=5)
     )
 
 
@@ -209,9 +215,31 @@ def test_a_failing_model_leaves_the_words(error: Exception, caplog: pytest.LogCa
 def test_after_a_failure_nothing_is_missing() -> None:
     path = [Interaction(role="user", content=text) for text in ("tea", "milk", "sugar")]
     recall = TurnRecall()
-    recall.find(path[:2], "milk", k=3, encoder=FailingEncoder(BackendError("gone")), now=NOW, degrade=True)
-    found = recall.find(path, "milk", k=3, encoder=HashEncoder(), now=NOW)
-    assert summed_up(found) == summed_up(TurnRecall().find(path, "milk", k=3, encoder=HashEncoder(), now=NOW))
+    find(recall, path[:2], "milk", FailingEncoder(BackendError("gone")), degrade=True)
+    found = find(recall, path, "milk", HashEncoder())
+    assert summed_up(found) == summed_up(find(TurnRecall(), path, "milk", HashEncoder()))
+
+
+class WithoutPackage(EnhancedConversation):
+    """One whose model cannot even be made, as that of a server when the package for servers is not installed."""
+
+    @property
+    def embedder(self) -> ConversationEmbedder:
+        raise MissingExtraError("openai", "llm")
+
+
+def test_a_model_that_cannot_be_made_leaves_the_words() -> None:
+    conversation = WithoutPackage(clock=lambda: NOW)
+    for number in range(40):
+        conversation.add_exchange(f"What is number {number}?", f"Number {number} is red.")
+    conversation.add_exchange("Where is the kettle?", "In the kitchen.")
+    found = conversation.recall("kettle", 1, degrade=True)
+    assert contents(found) == ["Where is the kettle?"]
+    assert "MissingExtraError" in str(found.degraded)
+    assert "MissingExtraError" in str(conversation.build_context("kettle", 150).degraded)
+    assert conversation.respond("And the kettle?", ScriptedGenerator(["There."]), max_tokens=150).content == "There."
+    with pytest.raises(MissingExtraError):
+        conversation.recall("kettle")
 
 
 def test_an_index_that_grows_is_one_that_was_made_at_once() -> None:
@@ -254,3 +282,18 @@ def test_a_cancelled_recall_is_none_by_words() -> None:
     conversation = enhanced(*FILLER, encoder=FailingEncoder(BackendCancelledError("stopped")))
     with pytest.raises(BackendCancelledError):
         conversation.recall("morning", 1, degrade=True)
+
+
+def test_a_turn_of_megabytes_is_embedded_by_its_beginning() -> None:
+    class Listener(HashEncoder):
+        longest = 0
+
+        def encode(self, texts, *, role="passage"):
+            self.longest = max([self.longest, *map(len, texts)])
+            return super().encode(texts, role=role)
+
+    encoder = Listener(16)
+    conversation = EnhancedConversation(embedder=ConversationEmbedder(encoder=encoder))
+    conversation.add_exchange("What does the manual say?", "The valve is blue. " + "x" * 3_000_000)
+    assert conversation.recall("blue valve", 1).turns[0].interaction.content.startswith("The valve is blue")
+    assert encoder.longest < 40_000

@@ -402,3 +402,24 @@ def test_a_window_knows_the_tokens_of_each_turn_and_where_it_begins(
     fresh = WindowIndex(WORDS)
     fresh.extend(turns)
     assert fresh.window(turns, budget, unanswered=unanswered) == window
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "sharegpt", "hf"])
+def test_a_window_is_told_in_every_format_with_its_tool_calls(
+    name: Literal["openai", "anthropic", "sharegpt", "hf"],
+) -> None:
+    conversation = Conversation()
+    conversation.add_exchange("A question of many words that has no room.", "And its answer.")
+    conversation.add_interaction("user", "Where is order 17?")
+    conversation.add_interaction("assistant", tool_calls=[ToolCall(id="c1", name="find", arguments='{"order":17}')])
+    conversation.add_interaction("tool", "In Lisbon.", tool_call_id="c1")
+    conversation.add_interaction("assistant", "In Lisbon.")
+    window = conversation.window(12, counter=WORDS)
+    assert len(window) == 4
+    assert window.to_messages(name) == made_of(list(window)).to_messages(name)
+    assert window.to_messages() == window.to_messages("openai")
+
+
+def test_a_window_is_told_in_no_other_format() -> None:
+    with pytest.raises(InvalidArgumentError, match="There is no format 'gemini'"):
+        Conversation().window(10).to_messages("gemini")  # type: ignore[arg-type]

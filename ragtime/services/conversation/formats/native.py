@@ -99,7 +99,10 @@ def read_beginning(data: Mapping[str, Any]) -> tuple[ConversationHead, list[Stor
     if "format" not in data and "history" in data:
         return *_from_legacy(data), False
     if data.get("format") != FORMAT_NAME:
-        raise InvalidArgumentError(f"Not a conversation: its format is not {FORMAT_NAME!r}")
+        raise InvalidArgumentError(
+            f"Not a conversation: its format is not {FORMAT_NAME!r}; messages as others write them need the name of "
+            "their format (openai, anthropic, sharegpt, hf)"
+        )
     version = data.get("version")
     if type(version) is not int or not WHOLE_VERSION <= version <= SPLIT_VERSION:
         raise InvalidArgumentError(
@@ -109,7 +112,7 @@ def read_beginning(data: Mapping[str, Any]) -> tuple[ConversationHead, list[Stor
     goes_on = fields.pop("goes_on", None) if version == SPLIT_VERSION else False
     if not isinstance(goes_on, bool):
         raise InvalidArgumentError("goes_on is true or false")
-    with reading("head", 1):
+    with reading("the conversation"):
         head = ConversationHead(**fields)
     return head, read_turns(data.get("turns", [])), goes_on
 

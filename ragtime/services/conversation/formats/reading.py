@@ -14,12 +14,12 @@ __all__ = ["as_list", "as_mapping", "as_text", "reading", "refuse_unknown"]
 
 
 @contextmanager
-def reading(what: str, number: int) -> Iterator[None]:
+def reading(what: str, number: int | None = None) -> Iterator[None]:
     """Name the message in every error of the ``with`` block.
 
     Args:
         what: What is read, such as ``message``.
-        number: Its number, from 1.
+        number: Its number, from 1; ``None`` where there is only one.
 
     Yields:
         Nothing.
@@ -36,7 +36,7 @@ def reading(what: str, number: int) -> Iterator[None]:
         told = str(error)
     else:
         return
-    raise InvalidArgumentError(f"{what} {number}: {told}")
+    raise InvalidArgumentError(f"{what}{'' if number is None else f' {number}'}: {told}")
 
 
 def as_mapping(value: Any, what: str) -> Mapping[str, Any]:
@@ -49,7 +49,8 @@ def as_mapping(value: Any, what: str) -> Mapping[str, Any]:
 def as_list(value: Any, what: str) -> Sequence[Any]:
     """Return a list as it is; raises ``InvalidArgumentError`` for anything else."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise InvalidArgumentError(f"{what} is a list, found {type(value).__name__}")
+        found = "nothing" if value is None else type(value).__name__
+        raise InvalidArgumentError(f"{what} is a list, found {found}")
     return value
 
 
