@@ -142,6 +142,20 @@ def test_a_generic_heading_is_no_query(tmp_path: Path) -> None:
     assert all("Overview" not in one.query for one in examples)
 
 
+@pytest.mark.parametrize(
+    ("title", "query"),
+    [
+        ("Handbook › Kettles › Descaling the old kettle", "Descaling the old kettle"),
+        ("Handbook › Kettles › Descaling", "Kettles Descaling"),
+    ],
+)
+def test_the_title_of_a_section_is_its_nearest_heading(tmp_path: Path, title: str, query: str) -> None:
+    section = KETTLE.model_copy(update={"title": title})
+    queries = [one.query for one in made([section], tmp_path) if one.metadata["method"] == "heading"]
+    assert query in queries
+    assert not any("›" in one for one in queries)
+
+
 def test_headings_within_a_text_ask_for_their_sections(tmp_path: Path) -> None:
     text = (
         "# Cooling { #cooling }\n\nThe fan cools what is in the drum, and takes about four minutes.\n\n"

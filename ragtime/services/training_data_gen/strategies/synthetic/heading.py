@@ -16,6 +16,8 @@ _ARGUMENTS = re.compile(r"\(.*\)$", re.DOTALL)
 _IDENTIFIER = re.compile(r"\w+(?:[._\-/:]\w+)*(?: [a-z][\w\-]*)?")
 _SHORTEST_SECTION = 40  # characters
 _LONGEST_TITLE = 120
+_BELOW = " › "  # between the headings in the title of a section
+_FEW_WORDS = 3
 _GENERIC = frozenset(
     "about abstract acknowledgements additional alternatives answer appendix arguments attributes background basics "
     "caution conclusion conclusions content contents description details discussion example examples faq faqs features "
@@ -37,7 +39,7 @@ def read_passage(document: Document) -> Passage:
         What was read.
     """
     text = document.text
-    title = _bare(document.title or "")
+    title = _nearest(_bare(document.title or ""))
     first = _HEADING.match(text)
     start = 0
     if first is not None and (not title or _bare(first["title"]) == title):
@@ -104,6 +106,12 @@ def _forms(title: str, text: str, words: CorpusWords, form: int) -> Iterator[str
     yield title
     for question in headline_questions(title, words, form=form):
         yield question.text
+
+
+def _nearest(path: str) -> str:
+    """Return the last heading of a path of headings; with the one above it where it is too short to stand alone."""
+    *above, last = [heading.strip() for heading in path.split(_BELOW)]
+    return f"{above[-1]} {last}" if above and len(last.split()) < _FEW_WORDS and not is_generic(last) else last
 
 
 def _bare(title: str) -> str:
