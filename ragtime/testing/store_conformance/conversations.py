@@ -43,6 +43,7 @@ class ConversationTests(StoreTests):
             (ConversationHead(id="c"), [turn("a"), turn("b", "missing")]),
             (ConversationHead(id="c"), [turn("b", "a"), turn("a")]),
             (ConversationHead(id="c"), [turn("a"), turn("a", content="other")]),
+            (ConversationHead(id="c"), [turn("a"), turn("a")]),
             (ConversationHead(id="c"), [turn("a", "a")]),
             (ConversationHead(id="c", tip="missing"), [turn("a")]),
             (ConversationHead(id="c", fork=Fork(conversation_id="c", turn_id="a")), [turn("a")]),
@@ -85,6 +86,8 @@ class ConversationTests(StoreTests):
         names = ["d", "c", "ä", "a", "b"]
         assert names_of(store.conversations(None)) == names
         assert names_of(store.conversations(None, where={"even": True})) == ["d", "c", "b"]
+        assert names_of(store.conversations(None, where={"even": False}, limit=1)) == ["ä"]
+        assert names_of(store.conversations(None, where={"even": True}, after="c", limit=1)) == ["b"]
         assert names_of(store.conversations(None, where={"missing": None})) == []
         assert names_of(store.conversations(None, since=START + timedelta(microseconds=1))) == names[:3]
         assert names_of(store.conversations(None, until=START + timedelta(microseconds=2))) == names[1:]
@@ -111,6 +114,7 @@ class ConversationTests(StoreTests):
             word = f"word{users.index(user)} shared"
             contents = [word] if mine else []
             assert [each.interaction.content for each in store.turns(user, "c")] == contents
+            assert (store.turn(user, "c", "a") is not None) == (store.head(user, "c") is not None) == mine
             assert [each[2].interaction.content for each in store.changes(user)] == contents
             assert len(store.conversations(user)) == len(contents)
             scope = store.lexical_scope(user, stems_of("shared"))

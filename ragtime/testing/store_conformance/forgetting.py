@@ -37,6 +37,21 @@ class ForgettingTests(StoreTests):
         chain.append(None, "c", [turn("a", content="anew")])
         assert list(chain.turns(None, "c")) == [turn("a", content="anew")]
 
+    def test_the_tip_after_a_first_turn_was_forgotten(self, chain: ConversationStore) -> None:
+        """Where no turn stands before it, the last of those that are left is the tip."""
+        chain.append(None, "c", [turn("x"), turn("y")])
+        chain.update(None, "c", tip="x")
+        chain.forget(None, conversation_id="c", turn_id="x")
+        assert tip_of(chain, "c") == "y"
+
+    def test_with_the_last_conversation_goes_the_user(self, chain: ConversationStore) -> None:
+        """But not with the last turn: the conversation stays."""
+        for name in "abc":
+            chain.forget(None, conversation_id="c", turn_id=name)
+        assert chain.users() == [None]
+        chain.forget(None, conversation_id="c")
+        assert chain.users() == []
+
     def test_forgetting_a_conversation_leaves_its_forks_what_they_share(self, chain: ConversationStore) -> None:
         """The oldest fork takes the turns; the others become forks of it."""
         chain.append(None, "c", [turn("d", "c")])

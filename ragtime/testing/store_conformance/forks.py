@@ -47,3 +47,11 @@ class ForkTests(StoreTests):
         assert tip_of(chain, "g") == "a"
         with pytest.raises(InvalidArgumentError):
             chain.update(None, "h", tip="b")
+
+    def test_a_fork_is_read_while_its_origin_is_forgotten(self, chain: ConversationStore) -> None:
+        """Turns that become its own meanwhile come once."""
+        chain.create(ConversationHead(id="f", fork=Fork(conversation_id="c", turn_id="b")), [turn("x", "b")])
+        begun = chain.turns(None, "f")
+        first = next(begun)
+        chain.forget(None, conversation_id="c")
+        assert [first.interaction.id, *ids_of(begun)] == ["a", "b", "x"]

@@ -20,6 +20,9 @@ class SearchTests(StoreTests):
         numbers = [number for number, _, _ in chain.changes(None)]
         assert numbers == sorted(set(numbers))
         chain.forget(None, conversation_id="c", turn_id="c")
+        chain.append(None, "c", [turn("e", "b")])
+        assert [number > numbers[-1] for number, _, _ in chain.changes(None)] == [False, False, True]
+        numbers.append(max(number for number, _, _ in chain.changes(None)))
         chain.create(ConversationHead(id="d", user_id="other"), [turn("z")])
         chain.append(None, "c", [turn("d", "b")])
         assert [(place, each) for _, place, each in chain.changes(None, after=numbers[-1])] == [("c", turn("d", "b"))]

@@ -102,6 +102,16 @@ class TurnTests(StoreTests):
         with pytest.raises(InvalidArgumentError):
             chain.append(None, "c", [turn("c", "a")])
 
+    def test_a_turn_comes_with_its_feedback(self, chain: ConversationStore) -> None:
+        """Also by itself; what is there already without that feedback is a different turn."""
+        rated = turn("d", "c").interaction.with_feedback(Feedback(stars=2, created_at=START))
+        chain.append(None, "c", [StoredTurn(rated, "c")])
+        chain.append(None, "c", [StoredTurn(rated, "c")])
+        assert list(chain.turns(None, "c"))[3:] == [StoredTurn(rated, "c")]
+        with pytest.raises(InvalidArgumentError):
+            chain.append(None, "c", [StoredTurn(turn("b").interaction.with_feedback(Feedback(stars=2)), "a")])
+        assert chain.turn(None, "c", "b") == turn("b", "a")
+
     def test_nothing_to_append(self, chain: ConversationStore) -> None:
         """An empty call changes nothing."""
         chain.append(None, "c", [])

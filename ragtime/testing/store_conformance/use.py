@@ -12,7 +12,7 @@ import pytest
 
 from ragtime.errors import StorageError
 from ragtime.protocols import ConversationStore
-from ragtime.records.conversation import ConversationHead
+from ragtime.records.conversation import ConversationHead, Feedback
 from ragtime.storage.conversations import MemoryConversationStore
 from ragtime.testing.store_conformance.base import StoreTests, ids_of, turn
 from ragtime.testing.store_conformance.random_calls import USERS, RandomCalls, contents_of, outcome_of
@@ -47,6 +47,7 @@ class UseTests(StoreTests):
         found = ids_of(store.turns(None, "c"))
         assert Counter(found) == Counter(f"{name}-{number}" for name in range(8) for number in range(25))
         assert [name for name in found if name.startswith("3-")] == [f"3-{number}" for number in range(25)]
+        assert len({number for number, _, _ in store.changes(None)}) == 200
         assert store.lexical_scope(None, []).turns == 200
 
     def test_a_closed_store_refuses(self, chain: ConversationStore) -> None:
@@ -56,6 +57,13 @@ class UseTests(StoreTests):
         for act in (
             lambda: chain.head(None, "c"),
             lambda: list(chain.turns(None, "c")),
+            lambda: chain.turn(None, "c", "a"),
+            lambda: chain.create(ConversationHead(id="d")),
+            lambda: chain.update(None, "c", tip="a"),
+            lambda: chain.add_feedback(None, "c", "a", Feedback(stars=1)),
+            lambda: chain.conversations(None),
+            lambda: chain.lexical_scope(None, ["a"]),
+            lambda: list(chain.changes(None)),
             lambda: chain.append(None, "c", [turn("d", "c")]),
             chain.users,
             lambda: chain.forget(None),

@@ -7,13 +7,14 @@ import random
 import sqlite3
 import subprocess
 import sys
+import traceback
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ragtime.errors import InvalidArgumentError, StorageError
+from ragtime.errors import InvalidArgumentError, RagtimeError, StorageError
 from ragtime.records.conversation import ConversationHead, Feedback, Fork, StoredTurn
 from ragtime.storage.conversations import SQLiteConversationStore
 from ragtime.storage.conversations.sqlite.errors import storage_error
@@ -158,6 +159,65 @@ def test_a_damaged_turn(tmp_path: Path) -> None:
         assert "secret" not in str(raised.value) + repr(raised.value.__cause__)
 
 
+def test_a_text_that_is_none(tmp_path: Path) -> None:
+    """What cannot be decoded is quoted by the sqlite3 module; it must not stand in the traceback of our error."""
+    _fill(tmp_path / "c")
+    with closing(sqlite3.connect(tmp_path / "c", isolation_level=None)) as connection:
+        connection.execute("UPDATE turns SET body = CAST(x'736563726574ff' AS TEXT) WHERE number = 2")
+    with SQLiteConversationStore(tmp_path / "c") as store:
+        with pytest.raises(StorageError, match="it is damaged") as raised:
+            list(store.turns(None, "c"))
+        assert "secret" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("damage", "act"),
+    [
+        ("DELETE FROM descriptions", lambda store: store.head(None, "c")),
+        ("DELETE FROM descriptions", lambda store: store.update(None, "c", metadata={})),
+        ("DELETE FROM meta WHERE name = 'erasing'", lambda store: store.forget(None)),
+    ],
+)
+def test_a_missing_row(tmp_path: Path, damage: str, act) -> None:
+    with SQLiteConversationStore(tmp_path / "c") as store:
+        store.create(ConversationHead(id="c", created_at=START), [turn("a"), turn("b", "a")])
+        with closing(sqlite3.connect(tmp_path / "c", isolation_level=None)) as connection:
+            connection.execute(damage)
+        with pytest.raises(StorageError, match="it is damaged"):
+            act(store)
+
+
+def test_damage_anywhere_is_told(tmp_path: Path) -> None:
+    """By an error of ours, and soon: an index may name a turn that is not there."""
+    with SQLiteConversationStore(tmp_path / "whole") as store:
+        turns = [turn(str(number), content=f"secret {number} " * 50) for number in range(30)]
+        store.create(ConversationHead(id="c", user_id="u"), turns)
+        store.create(ConversationHead(id="f", user_id="u", fork=Fork(conversation_id="c", turn_id="20")))
+        store.lexical_scope("u", ["secret"])
+    whole = (tmp_path / "whole").read_bytes()
+    rng = random.Random(5)  # noqa: S311 - a test
+    told: list[str] = []
+    for number in range(25):
+        damaged, path = bytearray(whole), tmp_path / str(number)
+        for _ in range(rng.choice([5, 50, 500])):
+            damaged[rng.randrange(100, len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            with SQLiteConversationStore(path) as store:
+                store.head("u", "c")
+                for name in "cf":
+                    list(store.turns("u", name))
+                    store.turn("u", name, "3")
+                store.append("u", "f", [turn("x", "20")])
+                store.conversations("u")
+                store.forget("u", conversation_id="c")
+                store.forget("u")
+        except RagtimeError as error:
+            told += traceback.format_exception(error)
+    assert told
+    assert "secret" not in "".join(told)
+
+
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     """Permissions do not stop an administrator, so the error is one that SQLite raised elsewhere."""
     _fill(tmp_path / "c")
@@ -168,6 +228,18 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.ProgrammingError) as misused:
             connection.execute("SELECT ?", ("secret", 2))
         assert "secret" not in str(storage_error(tmp_path / "c", misused.value))
+
+
+def test_a_file_that_is_replaced_while_it_is_open(tmp_path: Path) -> None:
+    """Its ids have other hashes: what was stored under the old ones would never be found again."""
+    with SQLiteConversationStore(tmp_path / "c") as store:
+        store.create(ConversationHead(id="c"))
+        for file in tmp_path.glob("c*"):
+            file.unlink()
+        store._connections.pause()  # as before a fork
+        store._connections.resume()
+        with pytest.raises(StorageError, match="deleted or replaced while the store was open"):
+            store.create(ConversationHead(id="d"))
 
 
 def test_long_turns_are_read_page_by_page(tmp_path: Path) -> None:

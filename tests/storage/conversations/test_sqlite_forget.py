@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -137,6 +138,34 @@ def test_words_indexed_by_another_stemmer_go_too(store: SQLiteConversationStore,
     store.forget(None, conversation_id="c", turn_id="a")
     with closing(sqlite3.connect(tmp_path / "c")) as other:
         assert other.execute("SELECT count(*) FROM postings").fetchone() == (0,)
+
+
+def test_two_at_once_each_end_their_own_work(tmp_path: Path) -> None:
+    """One deletes while the other, who has cleaned the files, is about to note that."""
+    stores = [SQLiteConversationStore(tmp_path / "c") for _ in range(2)]
+    stores[0].create(ConversationHead(id="c"), [turn("a", content="Canary"), turn("b", content="Sparrow")])
+    deleted, noted = threading.Event(), threading.Event()
+    later = threading.Thread(target=stores[1].forget, args=(None,), kwargs={"conversation_id": "c", "turn_id": "b"})
+
+    def first_sees(statement: str) -> None:
+        if statement.startswith("UPDATE meta SET value = 0"):
+            later.start()
+            deleted.wait(30)
+
+    def second_sees(statement: str) -> None:
+        if statement.startswith("SELECT value FROM meta WHERE name = 'erasing'"):
+            deleted.set()
+            noted.wait(30)
+
+    for store, sees in zip(stores, (first_sees, second_sees), strict=True):
+        with store._connections.borrow() as connection:
+            connection.set_trace_callback(sees)
+    stores[0].forget(None, conversation_id="c", turn_id="a")
+    noted.set()
+    later.join(30)
+    assert _holding(tmp_path, "Canary", "Sparrow") == set()
+    for store in stores:
+        store.close()
 
 
 def test_a_turn_without_its_conversation(store: SQLiteConversationStore) -> None:

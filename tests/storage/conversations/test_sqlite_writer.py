@@ -96,6 +96,40 @@ def test_one_that_fails_fails_alone(tmp_path: Path, wrong: str) -> None:
     connections.close()
 
 
+def test_a_statement_that_fails_in_a_group_fails_alone(tmp_path: Path) -> None:
+    """It has no savepoint, so all of the transaction is undone, and each of the others is done by itself, once."""
+    with SQLiteConversationStore(tmp_path / "c") as store:
+        store.create(ConversationHead(id="c"))
+        begun, go_on = threading.Event(), threading.Event()
+        came: dict[str, object] = {}
+
+        def first(connection: sqlite3.Connection) -> None:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+            begun.set()
+            go_on.wait(30)
+
+        def append(name: str) -> None:
+            try:
+                store.append(None, "c", [turn(name, content="x" * (200_000 if name == "long" else 10))])
+            except StorageError as error:
+                came[name] = error
+
+        leader = threading.Thread(target=store._writer.run, args=(first,))
+        leader.start()
+        begun.wait(30)
+        threads = [threading.Thread(target=append, args=(name,)) for name in ("a", "b", "long", "d")]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 30
+        while len(store._writer._queue.waiting) < len(threads) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        go_on.set()
+        for thread in [leader, *threads]:
+            thread.join(30)
+        assert list(came) == ["long"]
+        assert Counter(one.interaction.id for one in store.turns(None, "c")) == Counter("abd")
+
+
 def test_many_writers_commit_together(tmp_path: Path) -> None:
     with SQLiteConversationStore(tmp_path / "c", durability="full") as store:
         for number in range(64):

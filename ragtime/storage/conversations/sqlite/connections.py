@@ -2,6 +2,9 @@
 
 SQLite keeps its locks in the memory of the process, so a child that inherits a connection, open or not in use, believes
 to hold locks that it does not hold. So before a fork all connections are closed, and both sides open new ones.
+
+An interrupt (Ctrl-C) may end a thread between any two steps, while it returns what it has borrowed, too; nobody may
+wait for that loan ever after. So a thread does not wait for loans of its own, nor for one that is no more.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 
 from ragtime.errors import StorageError
 from ragtime.storage.conversations.sqlite.descriptors import connection_closed, connection_opened
-from ragtime.storage.conversations.sqlite.errors import storage_error
+from ragtime.storage.conversations.sqlite.errors import cause_to_show, missing_row, storage_error
 from ragtime.storage.conversations.sqlite.schema import check_header, migrate
 
 __all__ = ["Connections"]
@@ -26,6 +29,7 @@ _CACHE_KIB = 16_384
 _LARGEST_LOG = 64 << 20  # bytes that the write-ahead log keeps when it is empty
 _LOG_PAGES = 4000  # after which it is written back: four times what SQLite does, for the same few pages change
 _RETRY_SECONDS = 0.01
+_LOOK_SECONDS = 0.1  # after which who waits looks again; it matters only after an interrupt
 
 
 class Connections:
@@ -50,17 +54,18 @@ class Connections:
         self.busy_seconds = busy_seconds
         self._synchronous = synchronous
         self.clock = clock
+        self._salt: bytes | None = None
         self._closed = False
         self.renew()
         _all.add(self)
 
     def renew(self) -> None:
         """Begin with no connections and no locks held, as in a child process."""
-        self._lock = threading.Lock()  # entered by itself where nothing is waited for: a condition takes longer
+        self._lock = threading.Lock()  # entered by itself: a condition takes longer, and is left by an interrupt
         self._changed = threading.Condition(self._lock)
         self._idle: list[sqlite3.Connection] = []
-        self._lent = 0
-        self._pauses = 0
+        self._lent: dict[int, weakref.ref[_Loan]] = {}  # by thread
+        self._pauses: set[int] = set()  # by thread
 
     def borrow(self) -> _Loan:
         """Lend a connection for a ``with`` block, which must be short and must not yield while it has it.
@@ -72,58 +77,59 @@ class Connections:
         """
         return _Loan(self)
 
-    def take(self) -> sqlite3.Connection:
-        """Return a connection, which must be given back."""
+    def take(self, loan: _Loan) -> sqlite3.Connection:
+        """Give a loan its connection, which must be taken back, also where this fails."""
         with self._lock:
-            while self._pauses:
-                self._changed.wait()
+            while self._pauses and not self._closed:
+                self._changed.wait(_LOOK_SECONDS)
             if self._closed:
                 raise StorageError(f"The store of conversations in {str(self.path)!r} is closed; open it again")
-            self._lent += 1
+            self._lent[threading.get_ident()] = weakref.ref(loan)
             if self._idle:
-                return self._idle.pop()
-        try:
-            return self._open()
-        except BaseException as error:
-            self.take_back(None)
-            if isinstance(error, sqlite3.Error):
-                raise storage_error(self.path, error) from error
-            raise
+                loan.connection = self._idle[-1]  # pop() could be interrupted as it returns
+                del self._idle[-1]
+                return loan.connection
+        loan.connection = self._open()
+        return loan.connection
 
-    def take_back(self, connection: sqlite3.Connection | None) -> None:
-        """Take a connection back; ``None`` where there came none of it."""
-        if connection is not None and connection.in_transaction:
-            connection.rollback()
+    def take_back(self, loan: _Loan) -> None:
+        """Take the connection of a loan back, if it has one; may be repeated after an interrupt."""
+        if loan.connection is not None and loan.connection.in_transaction:
+            loan.connection.rollback()
         with self._lock:
-            self._lent -= 1
+            connection, loan.connection = loan.connection, None
             if connection is not None:
                 if self._closed or self._pauses or len(self._idle) >= _KEPT:
                     self._close(connection)
                 else:
                     self._idle.append(connection)
+            self._lent.pop(threading.get_ident(), None)
             if self._pauses:
                 self._changed.notify_all()
 
     def pause(self) -> None:
-        """Wait until nothing is lent, close all connections, and lend none until ``resume``."""
-        with self._changed:
-            self._pauses += 1
-            while self._lent:
-                self._changed.wait()
+        """Wait until other threads have borrowed nothing, close all connections, and lend none until ``resume``."""
+        own = threading.get_ident()
+        with self._lock:
+            self._pauses.add(own)
+            while any(thread != own and loan() is not None for thread, loan in self._lent.items()):
+                self._changed.wait(_LOOK_SECONDS)
             while self._idle:
                 self._close(self._idle.pop())
 
     def resume(self) -> None:
-        """Lend connections again."""
-        with self._changed:
-            self._pauses -= 1
+        """Lend connections again, where it was this thread that asked for the pause."""
+        with self._lock:
+            self._pauses.discard(threading.get_ident())
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait until nothing is lent, and close all connections for good."""
-        self.pause()
+        """Lend nothing any more, wait until other threads have borrowed nothing, and close all connections."""
         self._closed = True
-        self.resume()
+        try:
+            self.pause()
+        finally:
+            self.resume()
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -140,10 +146,22 @@ class Connections:
             connection.execute("PRAGMA temp_store = MEMORY")  # nothing of a turn goes into files beside these
             migrate(connection, self.path)
             self._use_log(connection)
+            self._check_salt(connection)
         except BaseException:
             self._close(connection)
             raise
         return connection
+
+    def _check_salt(self, connection: sqlite3.Connection) -> None:
+        row = connection.execute("SELECT value FROM meta WHERE name = 'salt'").fetchone()
+        if row is None:
+            raise missing_row()
+        salt = row[0]
+        if self._salt not in (None, salt):
+            raise StorageError(
+                f"{str(self.path)!r} was deleted or replaced while the store was open; open the store again"
+            )
+        self._salt = salt
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -169,39 +187,45 @@ class Connections:
 class _Loan:
     """A connection that is lent for a ``with`` block; a class, for a generator would take a tenth of an append."""
 
-    __slots__ = ("_connection", "_connections")
+    __slots__ = ("__weakref__", "_connections", "connection")
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._connection: sqlite3.Connection | None = None
+        self.connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> sqlite3.Connection:
-        self._connection = self._connections.take()
-        return self._connection
+        try:
+            return self._connections.take(self)
+        except BaseException as error:
+            self._connections.take_back(self)
+            if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+                raise storage_error(self._connections.path, error) from cause_to_show(error)
+            raise
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._connections.take_back(self._connection)
-        if isinstance(error, sqlite3.Error):
-            raise storage_error(self._connections.path, error) from error
+        try:
+            self._connections.take_back(self)
+        except BaseException:  # Ctrl-C; what was done before is not done again
+            self._connections.take_back(self)
+            raise
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            raise storage_error(self._connections.path, error) from cause_to_show(error)
 
 
 _all: weakref.WeakSet[Connections] = weakref.WeakSet()
-_paused: list[Connections] = []  # a list beside the set: what is paused must be resumed, whatever has come and gone
 
 
 def _before_fork() -> None:
     for connections in list(_all):
         connections.pause()
-        _paused.append(connections)
 
 
 def _after_fork_in_parent() -> None:
-    while _paused:
-        _paused.pop().resume()
+    for connections in list(_all):
+        connections.resume()
 
 
 def _after_fork_in_child() -> None:
-    _paused.clear()
     for connections in list(_all):
         connections.renew()
 

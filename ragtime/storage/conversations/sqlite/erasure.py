@@ -19,6 +19,7 @@ from pathlib import Path
 from ragtime.errors import StorageError
 from ragtime.storage.conversations.sqlite.connections import Connections
 from ragtime.storage.conversations.sqlite.descriptors import reader_of
+from ragtime.storage.conversations.sqlite.errors import missing_row
 
 __all__ = ["erase_deleted", "has_leftovers"]
 
@@ -41,13 +42,18 @@ def erase_deleted(connections: Connections, *, wait_seconds: float) -> None:
         StorageError: Another process reads the file for longer, so that this must be finished later.
     """
     with connections.borrow() as connection:
-        if not connection.execute("SELECT value FROM meta WHERE name = 'erasing'").fetchone()[0]:
+        row = connection.execute("SELECT value FROM meta WHERE name = 'erasing'").fetchone()
+        if row is None:
+            raise missing_row()
+        (asked,) = row
+        if not asked:
             return
         _truncate_log(connections, connection, wait_seconds)
         if has_leftovers(connections.path):
             connection.execute("VACUUM")
             _truncate_log(connections, connection, wait_seconds)
-        connection.execute("UPDATE meta SET value = 0 WHERE name = 'erasing'")
+        # Not where others have deleted rows since: what is left of those may have come after the look.
+        connection.execute("UPDATE meta SET value = 0 WHERE name = 'erasing' AND value = ?", (asked,))
 
 
 def _truncate_log(connections: Connections, connection: sqlite3.Connection, wait_seconds: float) -> None:

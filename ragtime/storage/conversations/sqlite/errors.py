@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ragtime.errors import StorageError
 
-__all__ = ["rolled_back", "storage_error"]
+__all__ = ["cause_to_show", "missing_row", "rolled_back", "storage_error"]
 
 _PRIMARY = 0xFF  # the low byte of an extended code says what kind of error it is
 _ADVICE = {
@@ -26,18 +26,30 @@ _ADVICE = {
 }
 
 
-def storage_error(path: Path, error: sqlite3.Error) -> StorageError:
+def missing_row() -> StorageError:
+    """Return the error for a row that others refer to, but that is not there."""
+    return StorageError("A row of the file is missing that others refer to: it is damaged; restore it from a backup")
+
+
+def cause_to_show(error: sqlite3.Error | UnicodeDecodeError) -> Exception | None:
+    """Return an error if it may be the cause of another: one that SQLite did not raise may quote what was read."""
+    return error if getattr(error, "sqlite_errorcode", None) is not None else None
+
+
+def storage_error(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError:
     """Return our error for one of SQLite.
 
     Args:
         path: The file.
-        error: The error; its text is not quoted.
+        error: The error, also that bytes of the file are no text; its own text is not quoted.
 
     Returns:
-        The error to raise from it.
+        The error to raise from ``cause_to_show``.
     """
     code = getattr(error, "sqlite_errorcode", None)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code is None and (isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error)):
+        code, name = sqlite3.SQLITE_CORRUPT, "text that is no UTF-8"
     advice = _ADVICE.get(code & _PRIMARY, "SQLite refused the work") if code is not None else "SQLite refused the work"
     return StorageError(f"The conversations in {str(path)!r} cannot be used: {advice} ({name})")
 

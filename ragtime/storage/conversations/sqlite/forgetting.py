@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ragtime.records.conversation import StoredTurn
 from ragtime.storage.conversations.arguments import no_conversation, no_turn
+from ragtime.storage.conversations.sqlite.errors import missing_row
 from ragtime.storage.conversations.sqlite.keys import Keys
 from ragtime.storage.conversations.sqlite.lexical import count_scopes, unindex_turns
 from ragtime.storage.conversations.sqlite.places import TIP, Place, find_place, find_turn, find_user
@@ -28,7 +29,10 @@ def forget_turn(connection: sqlite3.Connection, keys: Keys, conversation_hash: b
     number = find_turn(connection, place, turn_hash)
     if number is None:
         raise no_turn()
-    parent, owner = connection.execute("SELECT parent, conversation FROM turns WHERE number = ?", (number,)).fetchone()
+    row = connection.execute("SELECT parent, conversation FROM turns WHERE number = ?", (number,)).fetchone()
+    if row is None:
+        raise missing_row()
+    parent, owner = row
     floor = _newest(connection)
     places = {"turn": number, "parent": parent, "owner": owner, "user": place.user}
     # The tip moves to the turn before it: of the conversation whose last turn it is, and of those that chose it.
@@ -152,6 +156,8 @@ def _delete_turns(connection: sqlite3.Connection, keys: Keys, user: int, numbers
     start = 0
     while start < len(numbers):
         page = turns_of_numbers(connection, numbers[start : start + 500])
+        if not page or [read.number for read in page] != list(numbers[start : start + len(page)]):
+            raise missing_row()
         removed.extend((read.conversation_id, read.turn) for read in page)
         start += len(page)
     unindex_turns(connection, keys, user, numbers)
@@ -182,4 +188,4 @@ def _keep_numbers(connection: sqlite3.Connection, floor: int) -> None:
     connection.execute("DELETE FROM turns WHERE conversation = 0 AND parent IS NULL AND number < ?", (floor,))
     if floor > _newest(connection):
         connection.execute("INSERT INTO turns VALUES (?, 0, NULL, x'', '', '')", (floor,))
-    connection.execute("UPDATE meta SET value = 1 WHERE name = 'erasing'")
+    connection.execute("UPDATE meta SET value = random() | 1 WHERE name = 'erasing'")  # another value each time, not 0

@@ -16,7 +16,8 @@ No row is changed when a turn is appended: the tip is the last turn stored, unle
 _PATH = """WITH RECURSIVE path (number, parent) AS (
     SELECT number, parent FROM turns WHERE number = :tip
     UNION ALL
-    SELECT t.number, t.parent FROM path JOIN turns t ON t.number = path.parent WHERE path.parent >= :least
+    SELECT t.number, t.parent FROM path JOIN turns t ON t.number = path.parent
+    WHERE path.parent >= :least AND path.parent < path.number
 ) SELECT number FROM path ORDER BY number"""
 
 

@@ -13,6 +13,7 @@ from ragtime.errors import StorageError
 from ragtime.records.conversation import ConversationHead, Feedback, Fork, Interaction, StoredTurn
 from ragtime.storage.conversations.arguments import has_metadata
 from ragtime.storage.conversations.sqlite.connections import Connections
+from ragtime.storage.conversations.sqlite.errors import missing_row
 from ragtime.storage.conversations.sqlite.keys import from_microseconds, to_microseconds
 from ragtime.storage.conversations.sqlite.places import TIP
 
@@ -57,7 +58,10 @@ class NumberedTurn(NamedTuple):
 
 def read_head(connection: sqlite3.Connection, conversation: int, user_id: str | None) -> ConversationHead:
     """Return what is known of the conversation of a number."""
-    return _head(connection.execute(_HEAD, (conversation,)).fetchone(), user_id)
+    row = connection.execute(_HEAD, (conversation,)).fetchone()
+    if row is None:
+        raise missing_row()
+    return _head(row, user_id)
 
 
 def list_heads(
@@ -114,9 +118,9 @@ def _head(row: Sequence[Any], user_id: str | None) -> ConversationHead:
     )
 
 
-def own_turns(connections: Connections, conversation: int) -> Iterator[NumberedTurn]:
-    """Read the turns stored in a conversation, in the order in which they were stored."""
-    last = 0
+def own_turns(connections: Connections, conversation: int, *, after: int) -> Iterator[NumberedTurn]:
+    """Read the turns stored in a conversation after a number, in the order in which they were stored."""
+    last = after
     while True:
         with connections.borrow() as connection:
             page = _page(

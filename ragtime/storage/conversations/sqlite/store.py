@@ -34,6 +34,7 @@ from ragtime.records.conversation import ConversationHead, Feedback, LexicalScop
 from ragtime.storage.conversations.arguments import check_listing, dump_metadata, no_conversation
 from ragtime.storage.conversations.sqlite.connections import Connections
 from ragtime.storage.conversations.sqlite.erasure import erase_deleted
+from ragtime.storage.conversations.sqlite.errors import missing_row
 from ragtime.storage.conversations.sqlite.forgetting import forget_conversation, forget_turn, forget_user
 from ragtime.storage.conversations.sqlite.keys import Keys, to_microseconds
 from ragtime.storage.conversations.sqlite.lexical import index_turns, search
@@ -145,8 +146,8 @@ class SQLiteConversationStore:
             shared = None if place is None or place.fork_turn is None else path_to(connection, place.fork_turn)
         if shared is not None:
             yield from (read.turn for read in read_turns(self._connections, shared))
-        if place is not None:
-            yield from (read.turn for read in own_turns(self._connections, place.key))
+        if place is not None:  # numbers grow along a path; a shared turn may become the fork's own meanwhile
+            yield from (read.turn for read in own_turns(self._connections, place.key, after=place.fork_turn or 0))
 
     def turn(self, user_id: str | None, conversation_id: str, turn_id: str) -> StoredTurn | None:
         """Return one turn of a conversation; see the protocol."""
@@ -156,7 +157,11 @@ class SQLiteConversationStore:
             connection.execute("BEGIN")
             place = find_place(connection, conversation_hash)
             number = None if place is None else find_turn(connection, place, turn_hash)
-            return None if number is None else turns_of_numbers(connection, [number])[0].turn
+            if number is None:
+                return None
+            for read in turns_of_numbers(connection, [number]):
+                return read.turn
+            raise missing_row()
 
     def append(self, user_id: str | None, conversation_id: str, turns: Sequence[StoredTurn]) -> None:
         """Add turns to a conversation; see the protocol. A call that adds nothing new leaves the tip."""

@@ -20,6 +20,7 @@ from ragtime.storage.conversations.arguments import (
     no_turn,
     same_turn,
 )
+from ragtime.storage.conversations.sqlite.errors import missing_row
 from ragtime.storage.conversations.sqlite.keys import Keys, to_microseconds
 from ragtime.storage.conversations.sqlite.places import Place, find_place, find_turn, find_user
 from ragtime.storage.conversations.sqlite.reading import turns_of_numbers
@@ -140,9 +141,11 @@ def change_conversation(
         _choose_tip(connection, place, tip_hash)
     if metadata is not None:
         query = "SELECT id FROM descriptions WHERE conversation = ?"
-        name = connection.execute(query, (place.key,)).fetchone()[0]
+        row = connection.execute(query, (place.key,)).fetchone()
+        if row is None:
+            raise missing_row()
         connection.execute("DELETE FROM descriptions WHERE conversation = ?", (place.key,))
-        _describe(connection, place, name, metadata)
+        _describe(connection, place, row[0], metadata)
 
 
 def add_opinion(

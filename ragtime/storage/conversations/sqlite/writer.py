@@ -2,6 +2,10 @@
 
 The first thread to come leads: it writes its own work and that of all who wait, commits once, and hands the lead to one
 who came in the meantime. There is no thread of its own, so nothing has to be started, stopped or survive a fork.
+
+An interrupt (Ctrl-C) may end a thread between any two steps, a leader in the middle of handing over, too. So who leads
+is decided by one lock, which its ``with`` block always gives back, and to be woken is a courtesy: who sleeps looks
+after himself from time to time, and leads where nobody else does.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -24,25 +29,26 @@ Statement = tuple[str, Sequence[Any]]
 """One statement and its parameters, which writes exactly one row or nothing."""
 
 _AT_ONCE = 256  # works of one transaction
+_LOOK_SECONDS = 0.5  # after which who sleeps looks whether somebody leads; it matters only after an interrupt
 
 
 class _Job:
     """One thread's work, and what came of it."""
 
-    __slots__ = ("awake", "done", "error", "leads", "result", "statement", "work")
+    __slots__ = ("awake", "done", "error", "result", "statement", "work")
 
     def __init__(self, work: Work[Any], statement: Statement | None) -> None:
         self.work = work
         self.statement = statement
         self.result: Any = None
-        self.error: BaseException | None = None
+        self.error: BaseException | None = None  # holds once the work is done, for what it was made of may be undone
         self.done = False
-        self.leads = False
-        self.awake: threading.Lock | None = None  # a follower's; it sleeps until somebody releases it
+        self.awake = threading.Lock()  # its thread sleeps until somebody releases this
 
-    @property
-    def settled(self) -> bool:
-        return self.done or self.error is not None
+    def wake(self) -> None:
+        """End the sleep of its thread: it is done, or is to lead. Only the leader calls this."""
+        if self.awake.locked():
+            self.awake.release()
 
 
 class _Queue:
@@ -50,9 +56,9 @@ class _Queue:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
-        self.waiting: list[_Job] = []
-        self.led = False
+        self.lead = threading.Lock()  # whoever holds it leads
+        self.led = False  # whether somebody leads or was called to
+        self.waiting: deque[_Job] = deque()
 
 
 class Writer:
@@ -87,45 +93,49 @@ class Writer:
         if queue.pid != os.getpid():  # a child process; those who waited are threads of the parent
             queue = self._queue = _Queue()
         job = _Job(work, statement)
-        with queue.lock:
-            queue.waiting.append(job)
-            if queue.led:
-                job.awake = threading.Lock()
-                job.awake.acquire()
-            else:
-                queue.led = job.leads = True
-        if job.awake is not None:
-            self._sleep(queue, job, job.awake)
-        if job.leads:
-            self._lead(queue)
+        try:
+            self._settle(queue, job)
+        finally:  # after Ctrl-C, too: nobody is to begin it any more
+            job.done = True
         if job.error is not None:
             raise job.error
         return cast("T", job.result)
 
-    def _sleep(self, queue: _Queue, job: _Job, awake: threading.Lock) -> None:
-        try:
-            awake.acquire()
-        except BaseException:  # Ctrl-C: the others must go on
-            with queue.lock:
-                if job in queue.waiting:
-                    queue.waiting.remove(job)
-                if job.leads:
-                    _hand_over(queue)
-            raise
+    def _settle(self, queue: _Queue, job: _Job) -> None:
+        """Return once a work is done, by this thread or another."""
+        awake = job.awake
+        awake.acquire()
+        queue.waiting.append(job)  # before the look at `led`: a leader who stops looks here after changing that
+        called = not queue.led
+        while not job.done:
+            if not called:
+                called = awake.acquire(timeout=_LOOK_SECONDS) or not queue.lead.locked()
+                continue
+            with queue.lead:
+                queue.led = True
+                while not job.done:
+                    self._lead(queue, job)
 
-    def _lead(self, queue: _Queue) -> None:
-        with queue.lock:
-            jobs, queue.waiting = queue.waiting[:_AT_ONCE], queue.waiting[_AT_ONCE:]
+    def _lead(self, queue: _Queue, own: _Job) -> None:
+        jobs: list[_Job] = []
+        while queue.waiting and len(jobs) < _AT_ONCE:
+            job = queue.waiting.popleft()
+            if not job.done:  # its thread was interrupted
+                jobs.append(job)
+        jobs = jobs or [own]  # which an interrupt of another leader may have lost
         try:
             self._write(jobs)
         finally:
-            undone = [job for job in jobs[1:] if not job.settled]
-            with queue.lock:  # after Ctrl-C in this thread, whose own work comes first, the others still wait
-                queue.waiting[:0] = undone
-                _hand_over(queue)
-            for job in jobs:
-                if job.awake is not None and job.settled:
-                    job.awake.release()
+            for job in reversed(jobs):  # after Ctrl-C in this thread the others still wait
+                if job.done:
+                    job.wake()
+                elif job is not own:
+                    job.error = None
+                    queue.waiting.appendleft(job)
+            queue.led = False
+            if queue.waiting:
+                queue.led = True  # so that those who come now do not overtake the one who is called
+                queue.waiting[0].wake()
 
     def _write(self, jobs: list[_Job]) -> None:
         """Do some works in one transaction; where that fails as a whole, each in its own."""
@@ -141,17 +151,18 @@ class Writer:
                 else:
                     for job in jobs:
                         self._try(connection, job)
-                connection.execute("COMMIT")
+                _commit(connection, jobs)
                 self.commits += 1
-                for job in jobs:
-                    job.done = True
         except Exception as error:  # noqa: BLE001 - goes to the thread whose work it is
-            if len(jobs) == 1:
-                jobs[0].error = error
-                return
             for job in jobs:
-                job.error = None
-                self._write([job])
+                if job.done:  # what failed came after
+                    continue
+                if len(jobs) > 1:
+                    job.error = None
+                    self._write([job])
+                else:
+                    job.error = error
+                    job.done = True
 
     def _try(self, connection: sqlite3.Connection, job: _Job) -> None:
         if _is_written(connection, job):
@@ -171,12 +182,19 @@ def _is_written(connection: sqlite3.Connection, job: _Job) -> bool:
     return job.statement is not None and connection.execute(*job.statement).rowcount == 1
 
 
-def _hand_over(queue: _Queue) -> None:
-    """Let the next who waits lead; the lock of the queue is held."""
-    if not queue.waiting:
-        queue.led = False
-        return
-    follower = queue.waiting[0]
-    follower.leads = True
-    if follower.awake is not None:
-        follower.awake.release()
+def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    """Commit, and note what is done, so that nobody does it again: also where Ctrl-C comes as soon as it is."""
+    try:
+        connection.execute("COMMIT")
+        _note(jobs)
+    except sqlite3.Error:
+        raise
+    except BaseException:
+        if not connection.in_transaction:
+            _note(jobs)
+        raise
+
+
+def _note(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.done = True
