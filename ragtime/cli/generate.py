@@ -47,6 +47,10 @@ def generate(  # noqa: PLR0913 - options, each by its name
     dense: Annotated[
         bool, typer.Option("--dense", help="Search passages by the embedding model instead of by words.")
     ] = False,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Let the model of the section llm write queries and paraphrases, too.")
+    ] = False,
+    split: Annotated[str, typer.Option(help="Part of a folder in the layout of BEIR.")] = "train",
     turns_field: Annotated[str, typer.Option(help="Field that holds the turns of a conversation.")] = "turns",
     rating_field: Annotated[str, typer.Option(help="Field that holds the rating of a record.")] = "rating",
     rating_scale: Annotated[
@@ -56,15 +60,17 @@ def generate(  # noqa: PLR0913 - options, each by its name
 ) -> None:
     """Make training data: checked examples in parts without leaks, with a manifest, a card and an evaluation set.
 
-    Without any source, the packaged sample is used. A run that is interrupted goes on where it was.
+    Without any source, the packaged sample is used. A run that is interrupted goes on where it was when the same
+    command is given again.
 
     Examples:
 
       ragtime generate --docs handbook --strategy synthetic --count 1000
 
-      ragtime generate --docs handbook --feedback ratings.jsonl --rating-scale 0 10 --out data
+      ragtime generate --docs handbook --feedback ratings.jsonl --out data
     """  # noqa: D412 - typer shows this text as it is
-    from ragtime.config.settings import get_settings  # noqa: PLC0415 - as the service: only when it runs
+    from ragtime.backends.generators import create_generator  # noqa: PLC0415 - as the service: only when it runs
+    from ragtime.config.settings import get_settings  # noqa: PLC0415
     from ragtime.services.training_data_gen import SourceOptions, TrainingDataGenerator  # noqa: PLC0415
 
     settings = get_settings()
@@ -77,13 +83,18 @@ def generate(  # noqa: PLR0913 - options, each by its name
         queries=queries,
         feedback=feedback,
         examples=examples,
-        source_options=SourceOptions(turns_field=turns_field, rating_field=rating_field, rating_scale=rating_scale),
+        generator=create_generator(settings) if llm else None,
+        source_options=SourceOptions(
+            turns_field=turns_field, rating_field=rating_field, rating_scale=rating_scale, split=split
+        ),
     ) as generator:
         report = generator.generate_dataset(count, strategy or ["query_based"], folder=out, shape=shape, format=form)
+    sample = all(source is None for source in (docs, conversations, feedback, queries, examples))
     if as_json:
         told: dict[str, Any] = {
             "id": report.id,
             "folder": str(report.folder),
+            "sample": sample,
             "parts": dict(report.parts),
             "left_out": {part: dict(reasons) for part, reasons in report.left_out.items()},
             "metrics": report.metrics.model_dump(mode="json"),
@@ -103,5 +114,10 @@ def generate(  # noqa: PLR0913 - options, each by its name
             for stage in (*report.metrics.sources, *report.metrics.stages)
         ],
     )
+    for part, reasons in report.left_out.items():
+        for reason, number in reasons.items():
+            print_line(f"Not in {part}, for {shape} cannot express it: {number} × {reason}")
+    if sample:
+        print_line("No source was given: this is made of the packaged sample")
     parts = ", ".join(f"{number} {name}" for name, number in report.parts.items())
     print_line(f"{report.metrics.produced} examples ({parts}) in {report.folder}")

@@ -197,6 +197,8 @@ def _run(given: list[str]) -> int:
         else:
             error.show()  # type: ignore[attr-defined]
         return _MISUSED
+    if code == _INTERRUPTED:  # typer makes an exit code of Ctrl-C
+        _tell(KeyboardInterrupt(), "interrupted", as_json=as_json)
     return code if isinstance(code, int) else 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +14,26 @@ from ragtime import __version__
 from ragtime.config.settings import Settings
 from ragtime.errors import StorageError
 from ragtime.records.retrieval import Document
+from ragtime.services.training_data_gen.claims import Claim
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.export.card import dataset_card
 from ragtime.services.training_data_gen.export.evaluation import write_evaluation_set
 from ragtime.services.training_data_gen.export.exporting import export_examples
+from ragtime.services.training_data_gen.export.formats import format_of
+from ragtime.services.training_data_gen.export.shapes import get_shape
 from ragtime.services.training_data_gen.ledger import GenerationMetrics
-from ragtime.services.training_data_gen.splits import split_examples
+from ragtime.services.training_data_gen.quality import Redactor
+from ragtime.services.training_data_gen.splits import ExampleSplit, checked_shares, split_examples
 from ragtime.utils.files import write_json, write_text
 from ragtime.utils.hashing import content_hash, file_hash
 from ragtime.utils.settings_hash import settings_hash
 
-__all__ = ["DatasetReport", "write_dataset"]
+__all__ = ["DatasetReport", "check_dataset_request", "write_dataset"]
 
 _SHARD = 10_000  # examples
 _ID_LENGTH = 16
 _HELD_OUT = "test"
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,37 @@ class DatasetReport:
     parts: Mapping[str, int]
     left_out: Mapping[str, Mapping[str, int]]
     metrics: GenerationMetrics
+
+
+def check_dataset_request(
+    folder: str | Path | None,
+    shape: str,
+    format: str,  # noqa: A002 - the word a caller expects
+    shares: Mapping[str, float] | None,
+) -> None:
+    """Raise, before any work is done, when a data set cannot be written like this.
+
+    Args:
+        folder: As for ``write_dataset``, like all that follows.
+        shape: The shape.
+        format: The format.
+        shares: The shares.
+
+    Raises:
+        InvalidArgumentError: There is no such shape or format, or the shares are wrong.
+        StorageError: The folder holds something that is no data set.
+    """
+    get_shape(shape)
+    format_of("part", format)
+    checked_shares(shares)
+    if folder is not None:
+        _check_place(Path(folder))
+
+
+def _check_place(target: Path) -> None:
+    fine = not target.exists() or (target / _MANIFEST).is_file() or (target.is_dir() and not any(target.iterdir()))
+    if not fine:
+        raise StorageError(f"The folder {str(target)!r} holds something else; remove it, or name another")
 
 
 def write_dataset(
@@ -83,52 +121,94 @@ def write_dataset(
         StorageError: It cannot be written, or the folder holds something else.
     """
     split = split_examples(examples, shares, seed=settings.seed)
-    used = settings.training_data.model_dump(mode="json", exclude={"workers"})
     settings_id = settings_hash(settings, "embedding", "llm", "training_data")
-    dataset_id = content_hash([[example.id for example in examples], settings_id, shape, format])[:_ID_LENGTH]
+    told = [shape, format, dict(sorted(checked_shares(shares).items()))]
+    dataset_id = content_hash([[example.id for example in examples], settings_id, *told])[:_ID_LENGTH]
     target = Path(folder) if folder is not None else settings.data_path("datasets", dataset_id)
     fresh = target.with_name(f".{target.name}.tmp")
-    if fresh.exists():
-        shutil.rmtree(fresh)  # of a run that was killed
-    shards = _write_shards(examples, fresh)
-    files: dict[str, str] = dict(shards)
-    left_out: dict[str, Mapping[str, int]] = {}
-    for name, some in split.parts.items():
-        written = export_examples(some, fresh / f"{name}.{format}", shape=shape, format=format)
-        left_out[name] = written.left_out
-        if written.path.is_file():  # not a folder
-            files[written.path.name] = file_hash(written.path)
-    if split.parts.get(_HELD_OUT):
-        write_evaluation_set(split.parts[_HELD_OUT], documents, fresh / "evaluation")
-        for path in sorted((fresh / "evaluation").iterdir()):
-            files[f"evaluation/{path.name}"] = file_hash(path)
-    parts = {name: len(some) for name, some in split.parts.items()}
-    repeatable = metrics.repeatable()
-    manifest: dict[str, Any] = {
+    with _alone(target):
+        if fresh.exists():
+            shutil.rmtree(fresh)  # of a run that was killed
+        try:
+            shards = _write_shards(examples, fresh)
+            parts, left_out = _write_parts(split, fresh, shape, format)
+            evaluation = _write_evaluation(split, documents, fresh)
+            manifest = _manifest(dataset_id, split, metrics, settings, shape)
+            manifest |= {"left_out": left_out, "files": shards | parts | evaluation}
+            write_json(fresh / _MANIFEST, manifest)
+            card = dataset_card(dataset_id, metrics.repeatable(), manifest["parts"], manifest["settings"], shape)
+            write_text(fresh / "README.md", card)
+            performance = metrics.performance
+            write_json(fresh / "run.json", performance.model_dump(mode="json") if performance is not None else {})
+            _move(fresh, target)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+    return DatasetReport(dataset_id, target, manifest["parts"], left_out, metrics)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Let no other process write the same data set at the same time; it waits."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        claim = Claim.wait(target.with_name(f".{target.name}.lock"))
+    except OSError as error:
+        raise StorageError(f"Cannot write {str(target)!r}: {error.strerror or error}") from error
+    with claim:
+        yield
+
+
+def _manifest(
+    dataset_id: str, split: ExampleSplit, metrics: GenerationMetrics, settings: Settings, shape: str
+) -> dict[str, Any]:
+    return {
         "format": "ragtime.dataset",
         "version": 1,
         "id": dataset_id,
         "ragtime": __version__,
         "seed": settings.seed,
-        "settings": used,
-        "settings_hash": settings_id,
+        "settings": settings.training_data.model_dump(mode="json", exclude={"workers"}),
+        "settings_hash": settings_hash(settings, "embedding", "llm", "training_data"),
         "shape": shape,
-        "parts": parts,
-        "left_out": left_out,
+        "parts": {name: len(some) for name, some in split.parts.items()},
         "split": {
             "components": split.report.components,
             "largest": split.report.largest,
             "misses": split.report.misses,
         },
-        "metrics": repeatable.model_dump(mode="json", exclude={"performance"}),
-        "files": files,
+        "metrics": metrics.repeatable().model_dump(mode="json", exclude={"performance"}),
     }
-    write_json(fresh / "manifest.json", manifest)
-    write_text(fresh / "README.md", dataset_card(dataset_id, repeatable, parts, used, shape))
-    performance = metrics.performance
-    write_json(fresh / "run.json", performance.model_dump(mode="json") if performance is not None else {})
-    _move(fresh, target)
-    return DatasetReport(dataset_id, target, parts, left_out, metrics)
+
+
+def _write_parts(
+    split: ExampleSplit,
+    folder: Path,
+    shape: str,
+    format: str,  # noqa: A002 - as above
+) -> tuple[dict[str, str], dict[str, Mapping[str, int]]]:
+    files: dict[str, str] = {}
+    left_out: dict[str, Mapping[str, int]] = {}
+    for name, some in split.parts.items():
+        written = export_examples(some, folder / f"{name}.{format}", shape=shape, format=format)
+        left_out[name] = written.left_out
+        if written.path.is_file():  # not a folder
+            files[written.path.name] = file_hash(written.path)
+    return files, left_out
+
+
+def _write_evaluation(split: ExampleSplit, documents: Iterable[Document], folder: Path) -> dict[str, str]:
+    """Write the held-out part as an evaluation set; its corpus has no more personal data than the examples."""
+    if not split.parts.get(_HELD_OUT):
+        return {}
+    redactor = Redactor()
+    write_evaluation_set(
+        split.parts[_HELD_OUT],
+        documents,
+        folder / "evaluation",
+        change=lambda text: redactor.redact(text, {}, Counter()),
+    )
+    return {f"evaluation/{path.name}": file_hash(path) for path in sorted((folder / "evaluation").iterdir())}
 
 
 def _write_shards(examples: Sequence[TrainingExample], folder: Path) -> dict[str, str]:
@@ -141,11 +221,12 @@ def _write_shards(examples: Sequence[TrainingExample], folder: Path) -> dict[str
 
 
 def _move(fresh: Path, target: Path) -> None:
-    if not target.exists():
-        fresh.rename(target)
+    _check_place(target)
+    manifest = target / _MANIFEST
+    if not manifest.exists():
+        fresh.replace(target)  # also of an empty folder
         return
-    manifest = target / "manifest.json"
-    same = manifest.is_file() and manifest.read_bytes() == (fresh / "manifest.json").read_bytes()
+    same = manifest.read_bytes() == (fresh / _MANIFEST).read_bytes()
     shutil.rmtree(fresh)
     if not same:
         raise StorageError(f"The folder {str(target)!r} holds something else; remove it, or name another")

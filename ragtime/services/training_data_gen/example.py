@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue, computed_field, model_validator
 
+from ragtime.errors import InvalidArgumentError
 from ragtime.records.base import FrozenDict, Identifier, Record, Text, freeze
 from ragtime.records.training import Lineage
 from ragtime.utils.hashing import content_hash
 
-__all__ = ["TrainingExample"]
+__all__ = ["TrainingExample", "checked_examples"]
 
 
 def _storable(text: str) -> str:
@@ -48,6 +49,7 @@ def _nothing() -> FrozenDict[str, Any]:
 
 _NOTHING: FrozenDict[str, Any] = FrozenDict()  # one for all: it cannot be changed
 _NO_LINEAGE = Lineage()
+_POSITIVE = 0.5  # half way between not at all and well
 
 
 class TrainingExample(Record):
@@ -98,5 +100,34 @@ class TrainingExample(Record):
         """Hash of query, response, context, negatives and label: the same content has the same id."""
         return content_hash([self.query, self.response, self.context, list(self.negatives), self.label])
 
+    @property
+    def is_positive(self) -> bool:
+        """Whether the query should retrieve the response: the label is above 0.5."""
+        return self.label > _POSITIVE
+
     def __hash__(self) -> int:
         return hash((self.query, self.response))
+
+
+def checked_examples(given: Iterable[TrainingExample]) -> Iterator[TrainingExample]:
+    """Return examples one by one.
+
+    Args:
+        given: The examples, read once.
+
+    Yields:
+        The examples.
+
+    Raises:
+        InvalidArgumentError: They are no collection, or one of them is no example; names its place.
+    """
+    if isinstance(given, TrainingExample | Mapping | str) or not isinstance(given, Iterable):
+        raise InvalidArgumentError(f"examples must be several TrainingExample, such as a list, found {_kind(given)}")
+    for number, one in enumerate(given):
+        if not isinstance(one, TrainingExample):
+            raise InvalidArgumentError(f"examples must be TrainingExample, found {_kind(one)} at place {number}")
+        yield one
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -14,7 +14,7 @@ from ragtime.utils.stems import stems_of
 
 __all__ = ["Figures", "peak_memory_bytes"]
 
-_POSITIVE = 0.5
+_AT_ONCE = 256  # examples whose texts are looked up in one transaction
 
 
 class Figures:
@@ -27,24 +27,35 @@ class Figures:
         self._strategies: Counter[str] = Counter()
         self._vocabulary: set[str] = set()
         self._stems = 0
+        self._waiting: list[TrainingExample] = []
         self.count = 0
 
     def add(self, example: TrainingExample) -> None:
         """Count an example."""
         self.count += 1
-        self._kinds["positive" if example.label > _POSITIVE else "negative"] += 1
+        self._kinds["positive" if example.is_positive else "negative"] += 1
         self._kinds["weak"] += example.weak
         self._kinds["with_negatives"] += bool(example.negatives)
         self._strategies[example.strategy or "-"] += 1
-        self._kinds["queries"] += self._staging.see("figure: query", example.query) == 1
-        self._kinds["responses"] += self._staging.see("figure: response", example.response) == 1
         stems = stems_of(example.query)
         self._stems += len(stems)
         self._vocabulary.update(stems)
+        self._waiting.append(example)
+        if len(self._waiting) >= _AT_ONCE:
+            self._count_new()
+
+    def _count_new(self) -> None:
+        for kind, texts in (
+            ("queries", [example.query for example in self._waiting]),
+            ("responses", [example.response for example in self._waiting]),
+        ):
+            self._kinds[kind] += self._staging.see_all(f"figure: {kind}", texts).count(1)
+        self._waiting.clear()
 
     @property
     def diversity(self) -> Diversity:
         """How much they differ."""
+        self._count_new()
         ratio = len(self._vocabulary) / self._stems if self._stems else 0.0
         return Diversity(
             queries=self._kinds["queries"], responses=self._kinds["responses"], type_token_ratio=round(ratio, 4)

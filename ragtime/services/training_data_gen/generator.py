@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,12 +16,12 @@ from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import DecisionLog, TextEncoder, TextGenerator
 from ragtime.services.training_data_gen.checks import all_checks, exact_check
-from ragtime.services.training_data_gen.datasets import DatasetReport, write_dataset
-from ragtime.services.training_data_gen.example import TrainingExample
+from ragtime.services.training_data_gen.datasets import DatasetReport, check_dataset_request, write_dataset
+from ragtime.services.training_data_gen.example import TrainingExample, checked_examples
 from ragtime.services.training_data_gen.export import ExportReport, export_examples, load_examples
-from ragtime.services.training_data_gen.export.shapes import get_shape
 from ragtime.services.training_data_gen.ledger import GenerationMetrics
 from ragtime.services.training_data_gen.report import ValidationReport
+from ragtime.services.training_data_gen.requested import check_count, too_few, total_of
 from ragtime.services.training_data_gen.run import Run, prepared_run
 from ragtime.services.training_data_gen.run_log import logged_run
 from ragtime.services.training_data_gen.sources.items import Sources
@@ -81,7 +82,8 @@ class TrainingDataGenerator:
             examples: Examples that exist already: a file, or the examples.
             encoder: Embeds; ``None`` means what ``training_data.retriever`` says: passages are searched by words, or by
                 the model of section ``embedding``.
-            generator: Writes questions and paraphrases; ``None`` means that no language model is used.
+            generator: Writes questions and paraphrases; ``None`` means that no language model is used. With one that
+                has no ``model_name``, a run that was interrupted begins anew.
             decision_log: Where runs are logged; ``None`` means what section ``conport`` says.
             source_options: Names of fields and scales of sources that differ from the usual; ``None`` means the usual.
 
@@ -118,7 +120,7 @@ class TrainingDataGenerator:
             count: How many.
             strategy: ``query_based``, ``conversation_based``, ``synthetic``, ``augmentation``, ``negative_sampling``,
                 or one that was registered.
-            validation: Whether to check them; without, only exact duplicates fall.
+            validation: Whether to check them; without, only exact duplicates fall, and personal data stay.
 
         Returns:
             Just `count` examples.
@@ -127,16 +129,18 @@ class TrainingDataGenerator:
             InvalidArgumentError: `count` is not positive, or there is no such strategy.
             GenerationError: The sources cannot give so many; says how many they gave, and why the rest fell.
         """
-        _check_count(count)
+        check_count(count)
         strategies = [(get_strategy(strategy), count)]
         with self._running(self._sources, strategies) as run:
             made = list(self._made(run, strategies, validation=validation))
             if len(made) < count:
-                raise GenerationError(_too_few(strategy, count, run.metrics()))
+                raise GenerationError(too_few(strategy, count, run.metrics()))
         return made
 
     def generate_examples(self, count: int, strategy: str = "query_based") -> list[TrainingExample]:
         """Make one batch of examples without checking them: at most `count`, fewer when the sources give fewer.
+
+        Personal data stay in them.
 
         Args:
             count: The most.
@@ -149,7 +153,7 @@ class TrainingDataGenerator:
             InvalidArgumentError: `count` is not positive, or there is no such strategy.
             GenerationError: The sources lack what the strategy needs.
         """
-        _check_count(count)
+        check_count(count)
         return list(self.iter_training_data(count, strategy, validation=False))
 
     def iter_training_data(
@@ -170,11 +174,11 @@ class TrainingDataGenerator:
             GenerationError: The sources lack what the strategy needs.
         """
         if count is not None:
-            _check_count(count)
+            check_count(count)
         return self._run(self._sources, [(get_strategy(strategy), count)], validation=validation)
 
     def augment(self, examples: Iterable[TrainingExample]) -> list[TrainingExample]:
-        """Make variations of the queries of examples, each of which still finds its passage.
+        """Make variations of the queries of examples, each of which still finds its passage; nothing else is checked.
 
         Args:
             examples: The examples.
@@ -188,14 +192,14 @@ class TrainingDataGenerator:
         return self._of_examples(examples, "augmentation")
 
     def add_negatives(self, examples: Iterable[TrainingExample]) -> list[TrainingExample]:
-        """Mine passages that the queries of examples should not find.
+        """Mine passages that the queries of examples should not find; what queries and ratings tell of them counts.
 
         Args:
             examples: The examples.
 
         Returns:
-            Examples with the same queries and responses, and at least one negative each. Those for which none was found
-            are left out; ``metrics`` says why.
+            Examples with the same queries and responses, and at least one negative each, those that they had before
+            first. Those for which none was found are left out; ``metrics`` says why.
 
         Raises:
             GenerationError: There is no example, or no document to mine.
@@ -203,16 +207,16 @@ class TrainingDataGenerator:
         return self._of_examples(examples, "negative_sampling")
 
     def _of_examples(self, examples: Iterable[TrainingExample], strategy: str) -> list[TrainingExample]:
-        given = list(examples)
+        given = list(checked_examples(examples))
         if not given:
             raise GenerationError("There is no example to start from")
-        sources = Sources(documents=self._sources.documents, examples=lambda: iter(given), origin=self._sources.origin)
+        sources = replace(self._sources, conversations=None, examples=lambda: iter(given))
         return list(self._run(sources, [(get_strategy(strategy), None)], validation=False))
 
     def generate_dataset(
         self,
         count: int,
-        strategies: Sequence[str] = ("query_based",),
+        strategies: str | Sequence[str] = ("query_based",),
         *,
         folder: str | Path | None = None,
         shape: str = "pairs",
@@ -238,9 +242,9 @@ class TrainingDataGenerator:
             GenerationError: The sources cannot give so many examples.
             StorageError: The folder holds something else, or cannot be written.
         """
-        _check_count(count)
-        get_shape(shape)
-        names = list(dict.fromkeys(strategies))
+        check_count(count)
+        check_dataset_request(folder, shape, format, shares)
+        names = [strategies] if isinstance(strategies, str) else list(dict.fromkeys(strategies))
         if not names or len(names) > count:
             raise InvalidArgumentError(f"strategies names 1 to {count} strategies, found {len(names)}")
         each, more = divmod(count, len(names))
@@ -249,7 +253,7 @@ class TrainingDataGenerator:
             examples = list(self._made(run, chosen, validation=True))
             metrics = run.metrics()
             if len(examples) < count:
-                raise GenerationError(_too_few(" and ".join(names), count, metrics))
+                raise GenerationError(too_few(" and ".join(names), count, metrics))
             return write_dataset(
                 examples,
                 run.tools.corpus,
@@ -270,7 +274,7 @@ class TrainingDataGenerator:
     @contextmanager
     def _running(self, sources: Sources, strategies: Sequence[tuple[Strategy, int | None]]) -> Iterator[Run]:
         names = [strategy.name for strategy, _ in strategies]
-        total = _total(strategies)
+        total = total_of(strategies)
         with (
             log_operation(_log, "generate_training_data", strategy="+".join(names), requested=total) as operation,
             prepared_run(
@@ -293,7 +297,7 @@ class TrainingDataGenerator:
         run: Run, strategies: Sequence[tuple[Strategy, int | None]], *, validation: bool
     ) -> Iterator[TrainingExample]:
         checks = all_checks(run.tools, run.staging) if validation else [exact_check(run.staging)]
-        with track("Making examples", total=_total(strategies), unit="examples") as progress:
+        with track("Making examples", total=total_of(strategies), unit="examples") as progress:
             for example in run.examples(strategies, checks):
                 progress.advance()
                 yield example
@@ -339,7 +343,7 @@ class TrainingDataGenerator:
             examples, self.settings, self._sources, encoder=self._encoder, generator=self._generator
         )
 
-    def split(self, examples: Sequence[TrainingExample], shares: Mapping[str, float] | None = None) -> ExampleSplit:
+    def split(self, examples: Iterable[TrainingExample], shares: Mapping[str, float] | None = None) -> ExampleSplit:
         """Split examples so that no part has seen anything of another; see ``split_examples``."""
         return split_examples(examples, shares, seed=self.settings.seed)
 
@@ -359,26 +363,3 @@ class TrainingDataGenerator:
     def load(path: str | Path, *, format: str | None = None) -> list[TrainingExample]:  # noqa: A002 - as above
         """Read examples from a file; see ``load_examples``."""
         return load_examples(path, format=format)
-
-
-def _check_count(count: object) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InvalidArgumentError(f"count is at least 1, found {count!r}")
-
-
-def _total(strategies: Sequence[tuple[Strategy, int | None]]) -> int | None:
-    total = 0
-    for _, count in strategies:
-        if count is None:
-            return None
-        total += count
-    return total
-
-
-def _too_few(strategy: str, count: int, metrics: GenerationMetrics) -> str:
-    reasons = "; ".join(f"{number:,} × {reason}" for reason, number in metrics.rejected.items())
-    fell = f" Of {metrics.candidates:,} candidates fell: {reasons}." if reasons else ""
-    return (
-        f"The sources gave {metrics.produced:,} of {count:,} examples by {strategy}.{fell} "
-        "Give more sources, ask for fewer examples, or take another strategy"
-    )

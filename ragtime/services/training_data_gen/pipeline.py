@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from ragtime.services.training_data_gen.checks import Check
+from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.ledger import Ledger
 from ragtime.services.training_data_gen.staging import StagedUnit, Staging
@@ -28,6 +31,8 @@ __all__ = ["CHOOSE", "MAKE", "Pipeline"]
 MAKE, CHOOSE = "make", "choose"
 _WAVE = 64  # units; a run that asks for few examples does little more work than they need
 _PART = 8  # units that a worker takes at a time
+_ENOUGH = "enough examples of its query"
+_NOT_NEEDED = "not needed"
 
 
 class Pipeline:
@@ -73,17 +78,21 @@ class Pipeline:
                 for check in self._checks:
                     with self._timed(check.stage), self._in_flight(check.stage, strategy.name, examples):
                         examples = self._checked(strategy.name, check, examples)
-                waiting = list(reversed(examples))
+                waiting = deque(examples)
                 with self._in_flight(CHOOSE, strategy.name, waiting):
-                    while waiting:
-                        example = waiting.pop()
-                        reason = self._surplus(example, produced, count)
-                        if reason:
-                            self.ledger.reject(CHOOSE, strategy.name, reason)
-                            continue
-                        self.ledger.keep(CHOOSE, strategy.name)
-                        produced += 1
-                        yield example
+                    while waiting and produced != count:
+                        room = len(waiting) if count is None else count - produced
+                        for example, fits in self._fitting(list(islice(waiting, room))):
+                            waiting.popleft()
+                            if not fits:
+                                self.ledger.reject(CHOOSE, strategy.name, _ENOUGH)
+                                continue
+                            self.ledger.keep(CHOOSE, strategy.name)
+                            produced += 1
+                            yield example
+                    if waiting:
+                        self.ledger.reject(CHOOSE, strategy.name, _NOT_NEEDED, len(waiting))
+                        waiting.clear()
                 if count is not None and produced >= count:
                     return
 
@@ -98,15 +107,27 @@ class Pipeline:
         fresh = [unit for unit in wave if unit.made is None]
         parts = [fresh[start : start + _PART] for start in range(0, len(fresh), _PART)]
 
-        def make(part: Sequence[StagedUnit]) -> list[list[Outcome]]:
-            return strategy.make([unit.body for unit in part], self._tools)
+        def make(part: Sequence[StagedUnit]) -> tuple[list[list[Outcome]], list[str]]:
+            with self._tools.noting() as notes:
+                return strategy.make([unit.body for unit in part], self._tools), notes
 
         made: dict[bytes, list[Outcome]] = {}
-        for part, results in zip(parts, pool.map(make, parts), strict=True):
+        for part, (results, notes) in zip(parts, pool.map(make, parts), strict=True):
             outcomes = dict(zip((unit.key for unit in part), results, strict=True))
-            self._staging.keep_made(strategy.name, ((key, _told(one)) for key, one in outcomes.items()))
+            self._staging.keep_made(strategy.name, ((key, _told(one, notes)) for key, one in outcomes.items()))
             made.update(outcomes)
-        return [made[unit.key] if unit.made is None else _untold(unit.made) for unit in wave]
+        return [made[unit.key] if unit.made is None else self._untold(unit.made) for unit in wave]
+
+    def _untold(self, text: str) -> list[Outcome]:
+        found: list[dict[str, Any]] = json.loads(text)
+        for one in found:
+            if "note" in one:  # of the run that was interrupted
+                self._tools.note(one["note"], expected=True)
+        return [
+            Rejected(one["rejected"]) if "rejected" in one else TrainingExample(**one)
+            for one in found
+            if "note" not in one
+        ]
 
     def _admitted(self, strategy: str, made: Sequence[Sequence[Outcome]]) -> list[TrainingExample]:
         examples: list[TrainingExample] = []
@@ -116,8 +137,20 @@ class Pipeline:
             else:
                 self.ledger.keep(MAKE, strategy)
                 examples.append(outcome)
+        examples = self._with_parents(examples)
         seed = self._tools.settings.seed  # without it, another seed would hardly choose others from few documents
         return sorted(examples, key=lambda example: text_hash(f"{seed} {example.id}"))
+
+    def _with_parents(self, examples: Sequence[TrainingExample]) -> list[TrainingExample]:
+        """Name in the metadata the longer documents of which passages are parts; splits keep these together."""
+        parents = self._staging.parents_of({one for example in examples for one in example.lineage.document_ids})
+        if not parents:
+            return list(examples)
+        found = [{parents[one] for one in example.lineage.document_ids if one in parents} for example in examples]
+        return [
+            example.model_copy(update={"metadata": {**example.metadata, "parents": sorted(own)}}) if own else example
+            for example, own in zip(examples, found, strict=True)
+        ]
 
     def _checked(self, strategy: str, check: Check, examples: Sequence[TrainingExample]) -> list[TrainingExample]:
         verdicts = check.check(examples)
@@ -133,26 +166,21 @@ class Pipeline:
         return kept
 
     @contextmanager
-    def _in_flight(self, stage: str, strategy: str, examples: Sequence[TrainingExample]) -> Iterator[None]:
+    def _in_flight(self, stage: str, strategy: str, examples: Collection[TrainingExample]) -> Iterator[None]:
         """Account for examples that are left when a stage is broken off: by an error, or a caller who has enough."""
         try:
             yield
         except BaseException as error:
             if examples:
-                reason = "not needed" if isinstance(error, GeneratorExit) else "the run was broken off"
+                reason = _NOT_NEEDED if isinstance(error, GeneratorExit) else "the run was broken off"
                 self.ledger.reject(stage, strategy, reason, len(examples))
             raise
 
-    def _surplus(self, example: TrainingExample, produced: int, count: int | None) -> str:
-        if count is not None and produced >= count:
-            return "not needed"
-        if self._staging.see("query", " ".join(example.query.casefold().split())) > self._most_per_query:
-            return "enough examples of its query"
-        return ""
-
-    @property
-    def _most_per_query(self) -> int:
-        return self._tools.settings.training_data.max_examples_per_query
+    def _fitting(self, examples: Sequence[TrainingExample]) -> list[tuple[TrainingExample, bool]]:
+        """Tell of each example whether there may be one more of its query."""
+        most = self._tools.settings.training_data.max_examples_per_query
+        times = self._staging.see_all("query", [normalize_text(example.query) for example in examples])
+        return [(example, time <= most) for example, time in zip(examples, times, strict=True)]
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -163,13 +191,9 @@ class Pipeline:
             self.seconds[stage] += time.perf_counter() - start
 
 
-def _told(outcomes: Sequence[Outcome]) -> str:
-    texts = [
+def _told(outcomes: Sequence[Outcome], notes: Sequence[str]) -> str:
+    texts = [json.dumps({"note": note}) for note in notes]
+    texts += [
         json.dumps({"rejected": one.reason}) if isinstance(one, Rejected) else one.model_dump_json() for one in outcomes
     ]
     return f"[{','.join(texts)}]"
-
-
-def _untold(text: str) -> list[Outcome]:
-    found: list[dict[str, Any]] = json.loads(text)
-    return [Rejected(one["rejected"]) if "rejected" in one else TrainingExample(**one) for one in found]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ragtime import __version__
 from ragtime.config.settings import Settings
 from ragtime.errors import GenerationError
 from ragtime.protocols import TextEncoder, TextGenerator
@@ -14,13 +14,14 @@ from ragtime.services.training_data_gen.checks import Check
 from ragtime.services.training_data_gen.corpus import Corpus
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.figures import Figures, peak_memory_bytes
-from ragtime.services.training_data_gen.ledger import GenerationMetrics, Performance, Quantiles
+from ragtime.services.training_data_gen.ledger import GenerationMetrics, Performance, Quantiles, StageLedger
 from ragtime.services.training_data_gen.pipeline import Pipeline
 from ragtime.services.training_data_gen.sources.items import Sources
 from ragtime.services.training_data_gen.sources.reading import Reading
-from ragtime.services.training_data_gen.staging import Staging, remove_staging
+from ragtime.services.training_data_gen.staging import Staging
 from ragtime.services.training_data_gen.strategies.base import Strategy
 from ragtime.services.training_data_gen.tools import Tools
+from ragtime.services.training_data_gen.unfinished import WorkingFile
 from ragtime.utils.hashing import content_hash
 
 __all__ = ["Run", "prepared_run"]
@@ -69,10 +70,20 @@ class Run:
         self.figures = Figures(self._staging)
         self._pipeline = Pipeline(self._staging, self.tools, checks)
         self._requested = sum(count or 0 for _, count in strategies)
-        for strategy, count in strategies:
+        kept: list[TrainingExample] = []
+        for number, (strategy, count) in enumerate(strategies, start=1):
             for example in self._pipeline.run(strategy, count):
                 self.figures.add(example)
+                if number < len(strategies):
+                    kept.append(example)
                 yield example
+            if number < len(strategies):
+                for check in checks:
+                    check.begin(kept)
+
+    def sources(self) -> tuple[StageLedger, ...]:
+        """Return what was read of each source."""
+        return self._reading.counts()
 
     def metrics(self) -> GenerationMetrics:
         """Return the account so far."""
@@ -82,7 +93,7 @@ class Run:
         return GenerationMetrics(
             requested=self._requested,
             produced=self.figures.count,
-            sources=self._reading.counts(),
+            sources=self.sources(),
             stages=stages,
             duplicates=sum(sum(stage.rejected.values()) for stage in stages if stage.stage == _DUPLICATES),
             scores={name: Quantiles.of(values) for name, values in sorted(made.scores.items())} if made else {},
@@ -109,8 +120,10 @@ def prepared_run(
 ) -> Iterator[Run]:
     """Read the sources into a working file, for a ``with`` block that makes examples.
 
-    The file is that of an interrupted run with the same sources, strategies, settings and seed, if there is one. It is
-    removed when the block ends, unless something cut it short that may pass, such as Ctrl-C, or a server that is down.
+    The file is that of an interrupted run with the same sources, strategies, settings, models and seed, if there is
+    one. It is removed when the block ends, unless something cut it short that may pass, such as Ctrl-C, or a server
+    that is down. Nothing is kept of a run with a generator that has no ``model_name``, for nobody could tell it from
+    another.
 
     Args:
         settings: The settings.
@@ -126,25 +139,25 @@ def prepared_run(
         GenerationError: The sources lack what a strategy needs.
         StorageError: The working file cannot be written.
     """
-    folder = settings.data_path("datasets", "unfinished")
     reading = Reading(sources)
-    with Staging(folder / f".{secrets.token_hex(8)}.sqlite", seed=settings.seed) as staging:
-        try:
-            _read_documents(staging, reading)
-            passages = staging.place_documents()
-            tools = Tools(settings, Corpus(staging, passages), encoder=encoder, generator=generator)
-            _read_units(staging, reading, strategies, tools)
-            key = content_hash([passages, staging.units_hash(), tools.identity])
-        except BaseException:
-            remove_staging(staging.path)
-            raise
-        staging.move_to(folder / f"{key[:32]}.sqlite")
+    with WorkingFile(settings.data_path("datasets", "unfinished"), seed=settings.seed) as file:
+        staging = file.staging
+        _read_documents(staging, reading)
+        passages = staging.place_documents()
+        tools = Tools(settings, Corpus(staging, passages), encoder=encoder, generator=generator)
+        _read_units(staging, reading, strategies, tools)
+        key = content_hash([__version__, passages, staging.units_hash(), tools.identity])
+        if not tools.can_be_told_again:
+            yield Run(staging, tools, reading, key)
+            return
+        file.go_on(key)
         try:
             yield Run(staging, tools, reading, key)
         except (GenerationError, GeneratorExit):
-            remove_staging(staging.path)
             raise
-    remove_staging(staging.path)
+        except BaseException:
+            file.keep()
+            raise
 
 
 def _read_documents(staging: Staging, reading: Reading) -> None:

@@ -22,7 +22,7 @@ _TAGS = ("ragtime", "training_data")
 _CATEGORY = "TrainingRuns"
 _MANY = 20  # candidates
 _MOST = 0.5  # of them, from which falling for one reason is a pattern
-_EXPECTED = {"not needed"}
+_EXPECTED = {"not needed", "enough examples of its query"}
 
 
 class RunLog:
@@ -59,21 +59,28 @@ class RunLog:
     def end(self, status: ProgressStatus, metrics: GenerationMetrics) -> None:
         """Tell how the run ended: what each stage did, the metrics, and what keeps failing."""
         entry, decision = self._entry, self._decision
-        told = "; ".join(f"{stage.stage} kept {stage.kept:,} of {stage.candidates:,}" for stage in metrics.stages)
         if entry is not None:
-            text = f"Training data: run {self._run_id}: {metrics.produced:,} examples; {told}"
+            text = f"Training data: run {self._run_id}: {metrics.produced:,} examples"
             self._tell(lambda: self._decisions.update_progress(entry, status=status, description=text))
+        names = dict.fromkeys(stage.stage for stage in metrics.stages)
+        stages = [self._stage([one for one in metrics.stages if one.stage == name], status) for name in names]
         value = metrics.repeatable().model_dump(mode="json")
         data = self._tell(lambda: self._decisions.log_custom_data(_CATEGORY, self._run_id, value))
         patterns = [self._pattern(stage) for stage in metrics.stages]
         if decision is None:
             return
-        for source in (data, entry, *patterns):
+        for source in (data, entry, *stages, *patterns):
             if source is not None:
                 self._link(source, decision)
 
     def _link(self, source: ItemRef, decision: ItemRef) -> None:
         self._tell(lambda: self._decisions.link(source, decision, "produced_by"))
+
+    def _stage(self, ledgers: Sequence[StageLedger], status: ProgressStatus) -> ItemRef | None:
+        """Tell how one stage ended, for all strategies."""
+        kept, candidates = sum(one.kept for one in ledgers), sum(one.candidates for one in ledgers)
+        text = f"Training data: run {self._run_id}: {ledgers[0].stage} kept {kept:,} of {candidates:,}"
+        return self._tell(lambda: self._decisions.log_progress(text, status=status))
 
     def _pattern(self, stage: StageLedger) -> ItemRef | None:
         if stage.candidates < _MANY:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -38,7 +38,7 @@ _PAGE = 256
 
 def remove_staging(path: Path) -> None:
     """Remove a working file, if there is one, with what lies beside it."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     shutil.rmtree(_folder_of(path), ignore_errors=True)
 
@@ -93,6 +93,18 @@ class Staging:
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"The working file {str(path)!r} cannot be used: {type(error).__name__}") from error
 
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Use the connection alone, and say of a failure which file it was."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                found = getattr(error, "sqlite_errorname", "") or type(error).__name__
+                raise StorageError(
+                    f"The working file {str(self.path)!r} cannot be used ({found}); free some space or remove it"
+                ) from error
+
     def move_to(self, path: Path) -> None:
         """Go on in another file: in the one that is there, which must have been made of the same, or in this one moved.
 
@@ -102,7 +114,7 @@ class Staging:
         Raises:
             StorageError: It cannot be opened.
         """
-        with self._lock:
+        with self._held():
             former = self.path
             self._connection.close()
             if path.exists():
@@ -114,14 +126,15 @@ class Staging:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep all of a ``with`` block, or nothing."""
-        with self._lock:
+        with self._held():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # of a full disk, SQLite has rolled back by itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     # --- passages -----------------------------------------------------------------------------------------------
 
@@ -136,7 +149,7 @@ class Staging:
         """
         body = document.model_dump_json()
         parent = document.metadata.get("parent")
-        with self._lock:
+        with self._held():
             cursor = self._connection.execute(
                 "INSERT OR IGNORE INTO documents (id, parent, body) VALUES (?, ?, ?)",
                 (document.id, parent if isinstance(parent, str) else None, body),
@@ -165,22 +178,29 @@ class Staging:
     def documents(self, ids: Sequence[str]) -> dict[str, Document]:
         """Return the passages of some ids; those that are not there are left out."""
         query = "SELECT id, body FROM documents WHERE id IN (SELECT value FROM json_each(?))"
-        with self._lock:
+        with self._held():
             rows = self._connection.execute(query, (json.dumps(list(ids)),)).fetchall()
         return {document_id: Document.model_validate_json(body) for document_id, body in rows}
 
     def parts_of(self, parent: str) -> list[str]:
         """Return the ids of the passages that a longer document was divided into, in the order of their ids."""
-        with self._lock:
+        with self._held():
             rows = self._connection.execute("SELECT id FROM documents WHERE parent = ? ORDER BY id", (parent,))
             return [row[0] for row in rows]
+
+    def parents_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the longer documents of which passages are parts, by the ids of the passages; of others, nothing."""
+        query = """SELECT id, parent FROM documents
+            WHERE parent IS NOT NULL AND id IN (SELECT value FROM json_each(?))"""
+        with self._held():
+            return dict(self._connection.execute(query, (json.dumps(sorted(ids)),)))
 
     def all_documents(self) -> Iterator[Document]:
         """Read all passages, in the order of their ids."""
         last = ""
         query = "SELECT id, body FROM documents WHERE id > ? ORDER BY id LIMIT ?"
         while True:
-            with self._lock:
+            with self._held():
                 rows = self._connection.execute(query, (last, _PAGE)).fetchall()
             if not rows:
                 return
@@ -194,7 +214,7 @@ class Staging:
         """Add a unit; returns whether it is new."""
         text = canonical_json(dict(body))
         key = bytes.fromhex(text_hash(f"{self._seed} {strategy} {text}"))[:16]
-        with self._lock:
+        with self._held():
             cursor = self._connection.execute(
                 "INSERT OR IGNORE INTO units (strategy, key, body) VALUES (?, ?, ?)",
                 (strategy, key, text),
@@ -204,19 +224,15 @@ class Staging:
     def units_hash(self) -> str:
         """Return a hash of all units."""
         digest = hashlib.sha256()
-        with self._lock:
+        with self._held():
             for (key,) in self._connection.execute("SELECT key FROM units ORDER BY strategy, key"):
                 digest.update(key)
         return digest.hexdigest()
 
-    def unit_count(self) -> int:
-        """Return how many units there are."""
-        return int(self._one("SELECT count(*) FROM units"))
-
     def next_units(self, strategy: str, after: bytes, count: int) -> list[StagedUnit]:
         """Return the units of a strategy that come after a key, in their order."""
         query = "SELECT key, body, made FROM units WHERE strategy = ? AND key > ? ORDER BY key LIMIT ?"
-        with self._lock:
+        with self._held():
             rows = self._connection.execute(query, (strategy, after, count)).fetchall()
         return [StagedUnit(key, json.loads(body), made) for key, body, made in rows]
 
@@ -228,13 +244,16 @@ class Staging:
 
     # --- what was seen ------------------------------------------------------------------------------------------
 
-    def see(self, kind: str, text: str) -> int:
-        """Tell that a text was seen, and return how often it has been, this time included."""
+    def see_all(self, kind: str, texts: Sequence[str]) -> list[int]:
+        """Tell that some texts were seen, one after the other; returns how often each has been, this time included."""
+        with self.transaction():
+            return [self._see(kind, text) for text in texts]
+
+    def _see(self, kind: str, text: str) -> int:
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         query = """INSERT INTO seen VALUES (?, ?, 1) ON CONFLICT (kind, hash)
             DO UPDATE SET times = times + 1 RETURNING times"""
-        with self._lock:
-            return int(self._connection.execute(query, (kind, digest)).fetchone()[0])
+        return int(self._connection.execute(query, (kind, digest)).fetchone()[0])
 
     def fresh_folder(self, name: str) -> Path:
         """Return an empty folder beside the file, which goes with it."""
@@ -243,20 +262,20 @@ class Staging:
         folder.mkdir(parents=True)
         return folder
 
-    def forget_seen(self) -> None:
-        """Begin to count anew what is seen."""
-        with self._lock:
-            self._connection.execute("DELETE FROM seen")
+    def forget_seen(self, kind: str | None = None) -> None:
+        """Begin to count anew what is seen, of one kind, or of all."""
+        with self._held():
+            self._connection.execute("DELETE FROM seen WHERE kind = coalesce(?, kind)", (kind,))
 
     # --- the file -----------------------------------------------------------------------------------------------
 
     def _one(self, query: str) -> Any:
-        with self._lock:
+        with self._held():
             return self._connection.execute(query).fetchone()[0]
 
     def close(self) -> None:
         """Close the file; it stays."""
-        with self._lock:
+        with self._held():
             self._connection.close()
 
     def __enter__(self) -> Self:

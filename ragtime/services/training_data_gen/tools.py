@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ragtime.backends.encoders import create_encoder
@@ -15,10 +17,12 @@ from ragtime.services.training_data_gen.corpus import Corpus
 from ragtime.services.training_data_gen.retrieval import DenseRetriever, LexicalRetriever, Retriever
 from ragtime.utils.hashing import keyed_random
 from ragtime.utils.settings_hash import settings_hash
+from ragtime.utils.templates import PromptManager
 
 __all__ = ["Tools"]
 
 _log = get_logger(__name__)
+_PROMPTS = ("condense-question", "paraphrase", "query-generation")
 
 
 class Tools:
@@ -58,14 +62,27 @@ class Tools:
         self._hash = settings_hash(settings, "embedding", "llm", "training_data")
         self._lock = threading.Lock()
         self._notes: dict[str, None] = {}
+        self._heard = threading.local()
 
     @property
     def identity(self) -> list[str]:
         """What results depend on besides the sources: settings and models."""
         passages = "" if self.encoder is None else self.encoder.fingerprint("passage")
         queries = "" if self.encoder is None else self.encoder.fingerprint("query")
-        writer = "" if self.generator is None else type(self.generator).__qualname__
-        return [self._hash, passages, queries, writer]
+        return [self._hash, passages, queries, *self._writer]
+
+    @property
+    def can_be_told_again(self) -> bool:
+        """Whether a later run with the same models can be told from one with others."""
+        return self.generator is None or isinstance(getattr(self.generator, "model_name", None), str)
+
+    @property
+    def _writer(self) -> list[str]:
+        if self.generator is None:
+            return []
+        manager = PromptManager(settings=self.settings)
+        prompts = [manager.get(name).source.content_hash for name in _PROMPTS]
+        return [type(self.generator).__qualname__, str(getattr(self.generator, "model_name", "")), *prompts]
 
     def random(self, *purpose: Any) -> random.Random:
         """Return random numbers that depend on the seed and on what they are for, such as ``"crop"`` and an id."""
@@ -82,11 +99,26 @@ class Tools:
             text: What, and why; holds no text of a document or a user.
             expected: Whether it is as the settings say, and thus worth no warning.
         """
+        if (heard := getattr(self._heard, "notes", None)) is not None and text not in heard:
+            heard.append(text)
         with self._lock:
             if text in self._notes:
                 return
             self._notes[text] = None
         (_log.info if expected else _log.warning)(text)
+
+    @contextmanager
+    def noting(self) -> Iterator[list[str]]:
+        """Gather what this thread notes in a ``with`` block, for a run that goes on with what was made in it.
+
+        Yields:
+            The notes, each once; complete at the end of the block.
+        """
+        self._heard.notes = []
+        try:
+            yield self._heard.notes
+        finally:
+            self._heard.notes = None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import TextEncoder, TextGenerator
 from ragtime.services.training_data_gen.checks import Check, all_checks
-from ragtime.services.training_data_gen.example import TrainingExample
+from ragtime.services.training_data_gen.example import TrainingExample, checked_examples
 from ragtime.services.training_data_gen.ledger import GenerationMetrics, Ledger
 from ragtime.services.training_data_gen.report import ExampleVerdict, ValidationReport
 from ragtime.services.training_data_gen.run import prepared_run
@@ -45,8 +45,11 @@ def validate_examples(
 
     Returns:
         What was found about each, and about all of them.
+
+    Raises:
+        InvalidArgumentError: One is no example.
     """
-    given = list(examples)
+    given = list(checked_examples(examples))
     documents = replace(Sources(), documents=sources.documents, origin=sources.origin)
     with (
         log_operation(_log, "validate_training_data", examples=len(given)) as operation,
@@ -56,8 +59,9 @@ def validate_examples(
         checks = all_checks(run.tools, run.staging)
         ledger = Ledger(check.stage for check in checks)
         verdicts: list[ExampleVerdict] = []
+        originals: dict[str, str] = {}
         for start in range(0, len(given), _AT_ONCE):
-            verdicts += _verdicts(given[start : start + _AT_ONCE], start, checks, ledger)
+            verdicts += _verdicts(given[start : start + _AT_ONCE], start, checks, ledger, originals)
         kept = [given[verdict.number] for verdict in verdicts if verdict.kept]
         for example in kept:
             run.figures.add(example)
@@ -66,6 +70,7 @@ def validate_examples(
         metrics = GenerationMetrics(
             requested=len(given),
             produced=len(kept),
+            sources=run.sources(),
             stages=stages,
             duplicates=duplicates,
             diversity=run.figures.diversity,
@@ -79,7 +84,11 @@ def validate_examples(
 
 
 def _verdicts(
-    examples: Sequence[TrainingExample], start: int, checks: Sequence[Check], ledger: Ledger
+    examples: Sequence[TrainingExample],
+    start: int,
+    checks: Sequence[Check],
+    ledger: Ledger,
+    originals: dict[str, str],
 ) -> list[ExampleVerdict]:
     fallen: dict[int, ExampleVerdict] = {}
     left = list(enumerate(examples, start=start))
@@ -89,6 +98,8 @@ def _verdicts(
             strategy = example.strategy or _BY_HAND
             if verdict.example is not None:
                 ledger.keep(check.stage, strategy)
+                if verdict.example is not example:  # a check has changed it, and later ones know it by another id
+                    originals.setdefault(verdict.example.id, examples[number - start].id)
                 going_on.append((number, verdict.example))
                 continue
             ledger.reject(check.stage, strategy, verdict.reason)
@@ -98,7 +109,7 @@ def _verdicts(
                 kept=False,
                 stage=check.stage,
                 reason=verdict.reason,
-                duplicate_of=verdict.keeper,
+                duplicate_of=originals.get(verdict.keeper or "", verdict.keeper),
             )
         left = going_on
     return [
@@ -113,8 +124,7 @@ def _warnings(examples: Sequence[TrainingExample], duplicates: int) -> tuple[str
         found.append(f"Few examples: {len(examples)}, of at least {_FEW}")
     if not examples:
         return tuple(found)
-    rated = [example.label for example in examples]
-    positive = sum(label > 0.5 for label in rated) / len(rated)  # noqa: PLR2004 - half way between bad and good
+    positive = sum(example.is_positive for example in examples) / len(examples)
     negatives = any(example.negatives for example in examples)
     if positive < _LEAST_POSITIVE:
         found.append(f"Few positive examples: {positive:.0%}")

@@ -13,6 +13,7 @@ from ragtime.services.training_data_gen import TrainingDataGenerator, load_examp
 from ragtime.services.training_data_gen.splits import split_items
 from ragtime.services.training_data_gen.splitting import shared_keys
 from ragtime.utils.retrieval_sets import load_retrieval_set
+from tests.services.training_data_gen.real_sources import generator_of, real_sources
 from tests.services.training_data_gen.test_generator import isolated, toy
 from tests.services.training_data_gen.toy_strategy import toy_documents
 
@@ -67,7 +68,13 @@ def test_too_few_examples_make_no_data_set(tmp_path: Path) -> None:
         ({"strategies": []}, "strategies"),
         ({"strategies": ["toy", "no"]}, "no strategy"),
         ({"strategies": ["toy"], "shape": "pear"}, "shape"),
+        ({"strategies": "toi"}, "did you mean 'toy'"),
         ({"strategies": ["toy"], "shares": {"train": 0.5}}, "shares"),
+        ({"strategies": ["toy"], "shares": {}}, "shares"),
+        ({"strategies": ["toy"], "shares": {"train": "x"}}, "number"),
+        ({"strategies": ["toy"], "shares": 5}, "shares give each part"),
+        ({"strategies": ["toy"], "shares": {"a/b": 1}}, "named by letters"),
+        ({"strategies": ["toy"], "shares": {"README": 1}}, "named by letters"),
         ({"strategies": ["toy"], "format": "xml"}, "format"),
     ],
 )
@@ -94,6 +101,44 @@ def test_splits_share_nothing_where_rows_at_random_do(tmp_path: Path) -> None:
     }
 
 
+def test_other_shares_are_another_data_set(tmp_path: Path) -> None:
+    reports = [
+        toy(tmp_path).generate_dataset(20, "toy", shares=shares) for shares in (None, {"train": 0.5, "test": 0.5})
+    ]
+    assert len({report.id for report in reports}) == 2
+    assert list(reports[1].parts) == ["train", "test"]
+
+
 def test_nothing_cannot_be_split() -> None:
     with pytest.raises(InvalidArgumentError, match="no example"):
         split_examples([])
+
+
+def test_what_cannot_be_written_is_told_before_any_work_is_done(tmp_path: Path) -> None:
+    generator = toy(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    for wrong in ({"folder": tmp_path / "out"}, {"folder": tmp_path / "out" / "notes.txt"}):
+        with pytest.raises(StorageError, match="holds something else"):
+            generator.generate_dataset(20, ["toy"], **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="no format"):
+        generator.generate_dataset(20, ["toy"], format="xml")
+    with pytest.raises(InvalidArgumentError, match="shares"):
+        generator.generate_dataset(20, ["toy"], shares={"train": 0.5})
+    assert not generator.metrics.sources
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_empty_folder_is_a_place_for_a_data_set(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    report = toy(tmp_path).generate_dataset(20, ["toy"], folder=tmp_path / "out")
+    assert (report.folder / "manifest.json").is_file()
+
+
+def test_the_strategies_of_a_mix_do_not_cost_each_other_what_is_not_needed(tmp_path: Path) -> None:
+    sources = real_sources(14)
+    alone = generator_of(tmp_path / "alone", sources)
+    assert len(list(alone.iter_training_data(strategy="query_based"))) >= 20
+    # Most of the first two strategies' candidates are not needed; the third makes examples close to these.
+    report = generator_of(tmp_path, sources).generate_dataset(30, ["augmentation", "negative_sampling", "query_based"])
+    assert dict(report.metrics.balance.by_strategy) == {"augmentation": 10, "negative_sampling": 10, "query_based": 10}

@@ -82,6 +82,18 @@ def test_chats_and_preferences(tmp_path: Path) -> None:
     assert {row["chosen"] for row in rows} == {GOOD.response}
 
 
+def test_passages_are_no_answers(tmp_path: Path) -> None:
+    made = GOOD.model_copy(update={"strategy": "synthetic"})
+    spoken = made.model_copy(update={"metadata": {"kind": "preference"}})
+    for shape, reason in (
+        ("messages", "its response is a passage and no answer"),
+        ("preferences", "its negatives are passages and no answers"),
+    ):
+        report = export_examples([made, spoken], tmp_path / f"{shape}.jsonl", shape=shape)
+        assert report.left_out == {reason: 1}
+        assert report.rows == (2 if shape == "preferences" else 1)
+
+
 def test_a_csv_for_spreadsheets_computes_nothing(tmp_path: Path) -> None:
     example = TrainingExample(query="=1+1", response="@x")
     for safe, expected in ((False, ["=1+1", "@x"]), (True, ["'=1+1", "'@x"])):

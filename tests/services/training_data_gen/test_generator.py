@@ -232,12 +232,15 @@ def test_runs_are_told_to_the_decision_log(tmp_path: Path) -> None:
     generator = TrainingDataGenerator(isolated(tmp_path), documents=toy_documents(40), decision_log=log)
     generator.generate_training_data(10, "toy")
     (decision,) = log.decisions()
-    (progress,) = log.progress()
+    progress, *stages = sorted(log.progress(), key=lambda entry: int(entry.id))
     (data,) = log.custom_data("TrainingRuns")
     assert decision.summary == "Make 10 examples by toy"
     assert "positive_rating = 4.0" in (decision.rationale or "")
     assert progress.status == "DONE"
     assert "10 examples" in progress.description
+    assert [entry.description.rpartition(": ")[2].split()[:2] for entry in stages] == [
+        [stage.stage, "kept"] for stage in generator.metrics.stages
+    ]
     assert data.value == generator.metrics.repeatable().model_dump(mode="json")  # type: ignore[comparison-overlap]
     assert {link.source.kind for link in log.links(decision.ref)} == {"custom_data", "progress_entry"}
     with pytest.raises(GenerationError):

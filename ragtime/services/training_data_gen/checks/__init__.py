@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ragtime.services.training_data_gen.checks.duplicates import DuplicateCheck, ExactCheck
 from ragtime.services.training_data_gen.checks.round_trip import RoundTripCheck
-from ragtime.services.training_data_gen.checks.verdict import Check, Verdict
 from ragtime.services.training_data_gen.quality import QualityCheck
 from ragtime.services.training_data_gen.staging import Staging
 from ragtime.services.training_data_gen.tools import Tools
+from ragtime.services.training_data_gen.verdict import Check, Verdict
 
 __all__ = ["Check", "Verdict", "all_checks", "exact_check"]
 

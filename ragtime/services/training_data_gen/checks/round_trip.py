@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragtime.services.training_data_gen.checks.verdict import Verdict
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.tools import Tools
+from ragtime.services.training_data_gen.verdict import Verdict
 
 __all__ = ["RoundTripCheck"]
-
-_POSITIVE = 0.5  # label above which the query should find the response
 
 
 class RoundTripCheck:
@@ -32,6 +30,9 @@ class RoundTripCheck:
         self._tools = tools
         self._worst = tools.settings.training_data.round_trip_rank
 
+    def begin(self, kept: Sequence[TrainingExample]) -> None:
+        """Do nothing: no example counts for another; see ``Check``."""
+
     def check(self, examples: Sequence[TrainingExample]) -> list[Verdict]:
         """Say of each example whether its query finds its passage; see ``Check``."""
         if not self._worst:
@@ -40,7 +41,7 @@ class RoundTripCheck:
         asked = [
             number
             for number, example in enumerate(examples)
-            if example.label > _POSITIVE and any(one in known for one in example.lineage.document_ids)
+            if example.is_positive and any(one in known for one in example.lineage.document_ids)
         ]
         verdicts = [Verdict(example) for example in examples]
         if not asked:

@@ -85,14 +85,20 @@ def _connect(sets: ShingleSets, roots: _Roots, threshold: float) -> None:
         if not len(same):
             return
         same = same[current[members[same]] != current[members[same + step]]]
-        pairs = np.unique(members[same] * count + members[same + step])
-        pairs = pairs[~np.isin(pairs, tried, assume_unique=True)]
-        tried = np.union1d(tried, pairs)
+        pairs = _distinct(members[same] * count + members[same + step])
+        pairs = pairs[tried[np.searchsorted(tried, pairs) % len(tried)] != pairs] if len(tried) else pairs
+        tried = np.sort(np.concatenate([tried, pairs]))
         for start in range(0, len(pairs), _PAIRS):
             left, right = (some.tolist() for some in np.divmod(pairs[start : start + _PAIRS], count))
             alike = similarities([sketch(sets.of(one)) for one in left], [sketch(sets.of(one)) for one in right])
             for place in np.flatnonzero(alike >= threshold).tolist():
                 roots.join(left[place], right[place])
+
+
+def _distinct(values: Offsets) -> Offsets:
+    """Sort, and leave out repeats; numpy's own looks them up in a hash table, which takes far longer here."""
+    ranked = np.sort(values)
+    return ranked[np.diff(ranked, prepend=-1) != 0]
 
 
 def _unsettled(entries: Offsets, roots: Offsets) -> Offsets:

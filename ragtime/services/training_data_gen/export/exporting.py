@@ -12,7 +12,7 @@ from typing import Any
 from ragtime.errors import InvalidArgumentError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
-from ragtime.services.training_data_gen.example import TrainingExample
+from ragtime.services.training_data_gen.example import TrainingExample, checked_examples
 from ragtime.services.training_data_gen.export.formats import ExportFormat, format_of, open_objects, open_rows
 from ragtime.services.training_data_gen.export.shapes import LeftOut, Shape, get_shape
 
@@ -66,22 +66,22 @@ def export_examples(
         What was written, and what the shape could not express.
 
     Raises:
-        InvalidArgumentError: There is no such format or shape.
+        InvalidArgumentError: There is no such format or shape, or something given is no example.
         MissingExtraError: The package for the format is not installed.
         StorageError: The file cannot be written.
     """
     chosen, kind = get_shape(shape), format_of(path, format)
     if safe_for_spreadsheets and kind != "csv":
         raise InvalidArgumentError("Only a CSV can be made safe for spreadsheets")
-    tally = _Tally()
+    given, tally = checked_examples(examples), _Tally()
     with log_operation(_log, "export_training_data", path=str(path), shape=shape) as operation:
         if kind in {"json", "jsonl"}:
             with open_objects(path, kind) as write_object:
-                for text in _objects(examples, chosen, tally):
+                for text in _objects(given, chosen, tally):
                     write_object(text)
         else:
             with open_rows(path, kind, chosen.columns, safe=safe_for_spreadsheets) as write_row:
-                for row in _rows(examples, chosen, tally):
+                for row in _rows(given, chosen, tally):
                     write_row(row)
         operation.add(examples=tally.examples, rows=tally.rows)
     left_out = dict(sorted(tally.left_out.items()))

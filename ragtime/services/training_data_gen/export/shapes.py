@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 from ragtime.errors import InvalidArgumentError, did_you_mean
 from ragtime.services.training_data_gen.example import TrainingExample
 
-__all__ = ["POSITIVE", "SHAPES", "LeftOut", "Shape", "get_shape"]
-
-POSITIVE = 0.5
-"""Label above which a response counts as one that the query should find."""
+__all__ = ["SHAPES", "LeftOut", "Shape", "get_shape"]
 
 Row = Mapping[str, Any]
 _MOST_NEGATIVES = 1000
@@ -43,6 +40,8 @@ class Shape(NamedTuple):
 
 _NOT_POSITIVE = LeftOut("its response does not fit its query")
 _NO_NEGATIVES = LeftOut("it has no negatives")
+_NO_ANSWER = LeftOut("its response is a passage and no answer")
+_NO_PREFERENCE = LeftOut("its negatives are passages and no answers")
 
 
 def _examples(example: TrainingExample) -> Iterator[Row | LeftOut]:
@@ -50,14 +49,14 @@ def _examples(example: TrainingExample) -> Iterator[Row | LeftOut]:
 
 
 def _pairs(example: TrainingExample) -> Iterator[Row | LeftOut]:
-    if example.label <= POSITIVE:
+    if not example.is_positive:
         yield _NOT_POSITIVE
     else:
         yield {"query": example.query, "response": example.response}
 
 
 def _triplets(example: TrainingExample) -> Iterator[Row | LeftOut]:
-    if example.label <= POSITIVE:
+    if not example.is_positive:
         yield _NOT_POSITIVE
     elif not example.negatives:
         yield _NO_NEGATIVES
@@ -80,9 +79,17 @@ def _scored_lists(example: TrainingExample) -> Iterator[Row | LeftOut]:
         yield {"query": example.query, "responses": [example.response, *example.negatives], "labels": labels}
 
 
+def _is_made(example: TrainingExample) -> bool:
+    """Whether a strategy has made it, so that its metadata say what its texts are; else the caller knows."""
+    return example.strategy is not None
+
+
 def _messages(example: TrainingExample) -> Iterator[Row | LeftOut]:
-    if example.label <= POSITIVE:
+    if not example.is_positive:
         yield _NOT_POSITIVE
+        return
+    if _is_made(example) and example.metadata.get("kind") not in {"answer", "preference"}:
+        yield _NO_ANSWER
         return
     said = [{"role": "system", "content": example.context}] if example.context else []
     said += [{"role": "user", "content": example.query}, {"role": "assistant", "content": example.response}]
@@ -90,10 +97,12 @@ def _messages(example: TrainingExample) -> Iterator[Row | LeftOut]:
 
 
 def _preferences(example: TrainingExample) -> Iterator[Row | LeftOut]:
-    if example.label <= POSITIVE:
+    if not example.is_positive:
         yield _NOT_POSITIVE
     elif not example.negatives:
         yield _NO_NEGATIVES
+    elif _is_made(example) and example.metadata.get("kind") != "preference":
+        yield _NO_PREFERENCE
     else:
         prompt = f"{example.context}\n\n{example.query}" if example.context else example.query
         for negative in example.negatives:
@@ -104,7 +113,7 @@ def _tuples(negatives: int) -> Shape:
     names = tuple(f"negative_{number}" for number in range(1, negatives + 1))
 
     def rows(example: TrainingExample) -> Iterator[Row | LeftOut]:
-        if example.label <= POSITIVE:
+        if not example.is_positive:
             yield _NOT_POSITIVE
         elif len(example.negatives) < negatives:
             yield LeftOut(f"it has fewer than {negatives} negatives")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragtime.records.retrieval import Document
-from ragtime.services.training_data_gen.checks.verdict import Verdict
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.quality.language import CorpusLanguages
 from ragtime.services.training_data_gen.quality.personal_data import Redactor
@@ -21,7 +20,11 @@ from ragtime.services.training_data_gen.quality.texts import (
 )
 from ragtime.services.training_data_gen.sources.feedback import LONGEST_QUERY
 from ragtime.services.training_data_gen.tools import Tools
+from ragtime.services.training_data_gen.verdict import Verdict
 from ragtime.utils.stems import stems_of
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 __all__ = ["QualityCheck"]
 
@@ -29,6 +32,7 @@ _SHORTEST_PASSAGE = 10  # characters
 _SUPPORT = 0.3  # of an answer's different stems, at least so many stand in the documents that it names
 _KEPT = 2048  # passages whose fitness is remembered: each comes with several queries
 _LEAST_STEMS = 5  # of an answer, for their share to say anything
+_ID_KEYS = ("id", "ids", "parent", "parents", "part_of", "forked_from")  # ends of names in metadata
 _VERBATIM = frozenset({"crop", "heading", "independent_crop"})  # methods whose queries stand in the passage by design
 
 
@@ -61,8 +65,11 @@ class QualityCheck:
         if self._redactor.missing is not None:
             tools.note(
                 "Personal data: phone numbers, payment cards and IBANs are not looked for, e-mail addresses are; "
-                f"the package {self._redactor.missing!r} is not installed: pip install 'ragtime[data]'"
+                f"the package {self._redactor.missing!r} is not installed: pip install 'ragtime-gal[data]'"
             )
+
+    def begin(self, kept: Sequence[TrainingExample]) -> None:
+        """Do nothing: no example counts for another; see ``Check``."""
 
     def check(self, examples: Sequence[TrainingExample]) -> list[Verdict]:
         """Say of each example whether it is kept; see ``Check``."""
@@ -120,16 +127,27 @@ class QualityCheck:
         changed["query"] = redact(example.query, names, counts)
         if example.context is not None:
             changed["context"] = redact(example.context, names, counts)
-        original = example.metadata.get("original_query")
-        metadata = {"original_query": redact(original, names, counts)} if isinstance(original, str) else {}
+        metadata = {key: self._changed(value, key, names, counts) for key, value in example.metadata.items()}
         if example.negatives:
             negatives = [redact(one, {}, counts) for one in example.negatives]
             changed["negatives"] = tuple(one for one in negatives if one != changed["response"])
         if not counts:
             return example
         return example.model_copy(
-            update={**changed, "metadata": {**example.metadata, **metadata, "redacted": dict(sorted(counts.items()))}}
+            update={**changed, "metadata": {**metadata, "redacted": dict(sorted(counts.items()))}}
         )
+
+    def _changed(
+        self, value: JsonValue, key: str, names: dict[tuple[str, str], str], counts: Counter[str]
+    ) -> JsonValue:
+        """Redact all texts of a value; ids stay as they are, for they have to lead back to where it came from."""
+        if isinstance(value, str):
+            return value if key.endswith(_ID_KEYS) else self._redactor.redact(value, names, counts)
+        if isinstance(value, list):
+            return [self._changed(one, key, names, counts) for one in value]
+        if isinstance(value, Mapping):
+            return {name: self._changed(one, name, names, counts) for name, one in value.items()}
+        return value
 
 
 def _answer_reason(example: TrainingExample, documents: Mapping[str, Document]) -> str:

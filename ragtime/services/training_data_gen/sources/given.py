@@ -53,6 +53,8 @@ def as_path(given: object, argument: str, *, suffixes: Iterable[str] = (), folde
         raise InvalidArgumentError(f"{argument}: found bytes; give a path as text, or a list")
     if not isinstance(given, str | os.PathLike):
         return None
+    if not os.fspath(given):
+        raise InvalidArgumentError(f"{argument}: found an empty path; give a path, or a list")
     path, known = Path(given), tuple(suffixes)
     what = f"a file that ends with {', '.join(known)}" + (", or a folder" if folder else "")
     try:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from ragtime.config.settings import Settings
 from ragtime.errors import InvalidArgumentError
+from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.sources.items import FeedbackRecord
 
 __all__ = ["HALF_LIFE", "MINIMUM_VOTES", "MergedRating", "merge_ratings"]
@@ -101,12 +102,8 @@ def merge_ratings(
         yield _merged(group, settings, reference, oldest)
 
 
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
 def _place(group: _Votes) -> tuple[str, str, str]:
-    return _normal(group.query), group.document_id or "", _normal(group.response or "")
+    return normalize_text(group.query), group.document_id or "", normalize_text(group.response or "")
 
 
 def _sort_in(groups: dict[bytes, _Votes], record: FeedbackRecord) -> None:
@@ -115,7 +112,7 @@ def _sort_in(groups: dict[bytes, _Votes], record: FeedbackRecord) -> None:
     for rank, (document_id, response) in enumerate(answers or [(None, record.response)], start=1):
         vote = _Vote(record.id, time, record.stars, 1 / math.log2(1 + rank))
         # A rating without documents is of its answer; the same question may have had many.
-        key = _key(_normal(record.query), document_id, None if response is None else _normal(response))
+        key = _key(normalize_text(record.query), document_id, None if response is None else normalize_text(response))
         newest = (-math.inf if time is None else time, record.query, response or "")
         group = groups.get(key)
         if group is None:

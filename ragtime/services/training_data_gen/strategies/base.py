@@ -18,9 +18,12 @@ class Rejected(NamedTuple):
 
     Attributes:
         reason: Why, in a few words that are the same for all of a kind, such as ``no document is known``.
+        example: What fell, where it is an example that is merely not needed: what it says of query and passage still
+            holds, and strategies that start from examples go by it. ``None`` where there is none.
     """
 
     reason: str
+    example: TrainingExample | None = None
 
 
 Outcome = TrainingExample | Rejected
@@ -95,7 +98,7 @@ def strategy_names() -> list[str]:
     return sorted(_registry)
 
 
-def get_strategy(name: str) -> Strategy:
+def get_strategy(name: object) -> Strategy:
     """Return a strategy.
 
     Args:
@@ -107,7 +110,7 @@ def get_strategy(name: str) -> Strategy:
     Raises:
         InvalidArgumentError: There is none of this name; names the nearest.
     """
-    make = _registry.get(name)
+    make = _registry.get(name) if isinstance(name, str) else None
     if make is None:
         known = strategy_names()
         raise InvalidArgumentError(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ragtime.errors import GenerationError
-from ragtime.services.training_data_gen.dedup import group_near_duplicates
 from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.mining import MiningOptions, MiningTask, mine_negatives
-from ragtime.services.training_data_gen.mining.lexical import mine_lexical_negatives
+from ragtime.services.training_data_gen.mining.lexical import LexicalTask, mine_lexical_negatives
 from ragtime.services.training_data_gen.retrieval import DenseRetriever
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Unit, register_strategy
-from ragtime.services.training_data_gen.strategies.base_examples import base_examples
+from ragtime.services.training_data_gen.strategies.base_examples import base_outcomes, outcomes_of, rejected_units
+from ragtime.services.training_data_gen.strategies.relevance import JudgedPassages, KnownPassages, KnownQuery
 from ragtime.services.training_data_gen.tools import Tools
 from ragtime.utils.extras import LazyModule
 from ragtime.utils.hashing import keyed_seed
@@ -26,25 +27,17 @@ else:
 
 __all__ = ["NegativeSamplingStrategy"]
 
-_POSITIVE = 0.5
 _HARD, _IN_BETWEEN, _RANDOM = 3, 1, 1
 _FIRST_BETWEEN, _WIDTH = 200, 100  # ranks
-_MOST_BAD = 2  # passages that were rated as bad
-
-
-class _Query(NamedTuple):
-    """A query with what is known of its passages, all ids sorted."""
-
-    text: str
-    positives: tuple[str, ...]
-    bad: tuple[str, ...]
+_MOST_BAD = 2  # passages that were rated as bad, besides those that the example has already
 
 
 class NegativeSamplingStrategy:
     """Mines negatives for pairs that exist: given examples, or else those that the other sources give.
 
-    The hardest passages come first, then one of the middle ranks and a random one. A positive of the same or of a
-    near-duplicate query is never a negative. Passages that were rated as bad for the query stand before all others.
+    Negatives that a pair has already come first, then passages that were rated as bad for the query, then the hardest
+    of the corpus, one of the middle ranks and a random one. A positive of the same or of a near-duplicate query is
+    never a negative, nor is a copy of one; what queries and ratings say about given examples counts, too.
     """
 
     name = "negative_sampling"
@@ -53,63 +46,76 @@ class NegativeSamplingStrategy:
         """Mine for all queries at once, for the margin depends on all; see ``Strategy``."""
         if not len(tools.corpus):
             raise GenerationError("negative_sampling mines documents, and there are none; give documents=")
-        base = [example for example in base_examples(sources, tools) if example.lineage.document_ids]
-        known = tools.corpus.find(sorted({one for example in base for one in example.lineage.document_ids}))
-        pairs = sorted(
-            (example for example in base if example.label > _POSITIVE and example.lineage.document_ids[0] in known),
-            key=lambda example: example.id,
-        )
-        queries = _queries(base, set(known))
+        passages = KnownPassages(tools.corpus)
+        judged = JudgedPassages(passages)
+        pairs: list[TrainingExample] = []
+        fallen: Counter[str] = Counter()
+        for outcome in base_outcomes(sources, tools):
+            example = outcome.example if isinstance(outcome, Rejected) else outcome
+            if example is not None:
+                judged.add(example)
+            if isinstance(outcome, Rejected):
+                fallen[outcome.reason] += 1
+            elif not outcome.is_positive:
+                fallen["its response is not what its query should retrieve"] += 1
+            elif not passages.named(outcome):
+                fallen["its passage is not in the corpus"] += 1
+            else:
+                pairs.append(outcome)
+        for one in _further(sources, tools):
+            judged.add(one)
+        queries = judged.queries()
         numbers = {normalize_text(query.text): number for number, query in enumerate(queries)}
-        found = _mined(queries, tools) if queries else []
+        wanted = sorted({numbers[normalize_text(example.query)] for example in pairs})
+        found = dict(zip(wanted, _mined([queries[one] for one in wanted], passages, tools), strict=True))
         for example in pairs:
             number = numbers[normalize_text(example.query)]
             yield {
                 "example": example.model_dump(mode="json", exclude={"id"}),
-                "bad": list(queries[number].bad[:_MOST_BAD]),
+                "refuted": sorted(
+                    passages.of_texts(example.negatives) & (queries[number].excluded - queries[number].bad)
+                ),
+                "bad": sorted(queries[number].bad),
                 **found[number],
             }
+        yield from rejected_units(fallen)
 
     def make(self, units: Sequence[Unit], tools: Tools) -> list[list[Outcome]]:
         """Put query, passage and negatives together; see ``Strategy``."""
         return [[_made(unit, tools)] for unit in units]
 
 
-def _queries(base: Sequence[TrainingExample], known: set[str]) -> list[_Query]:
-    texts: dict[str, str] = {}
-    positives: dict[str, set[str]] = {}
-    bad: dict[str, set[str]] = {}
-    for example in base:
-        key = normalize_text(example.query)
-        texts[key] = min(example.query, texts.get(key, example.query))
-        group = positives if example.label > _POSITIVE else bad
-        group.setdefault(key, set()).update(one for one in example.lineage.document_ids if one in known)
-    return [
-        _Query(texts[key], tuple(sorted(own)), tuple(sorted(bad.get(key, set()) - own)))
-        for key, own in sorted(positives.items())
-        if own
-    ]
+def _further(sources: Reading, tools: Tools) -> Iterator[TrainingExample]:
+    """Return what queries and ratings say that stand beside given examples."""
+    if sources.has("examples") and (sources.has("queries") or sources.has("feedback")):
+        for outcome in outcomes_of("query_based", sources, tools):
+            example = outcome.example if isinstance(outcome, Rejected) else outcome
+            if example is not None and not example.weak:  # no guess forbids a negative
+                yield example
 
 
-def _mined(queries: Sequence[_Query], tools: Tools) -> list[dict[str, Any]]:
-    groups = group_near_duplicates([query.text for query in queries])
-    of_group: dict[int, set[str]] = {}
-    for query, group in zip(queries, groups.tolist(), strict=True):
-        of_group.setdefault(group, set()).update(query.positives)
-    excluded = [of_group[group] | set(query.bad) for query, group in zip(queries, groups.tolist(), strict=True)]
+def _mined(queries: Sequence[KnownQuery], passages: KnownPassages, tools: Tools) -> list[dict[str, Any]]:
+    if not queries:
+        return []
     if isinstance(tools.retriever, DenseRetriever):
-        return _by_vectors(queries, groups, tools.retriever, tools)
+        return _by_vectors(queries, passages, tools.retriever, tools)
     tools.note("No encoder was given: negatives are mined by words (BM25)", expected=True)
-    mined = mine_lexical_negatives(
-        tools.retriever,
-        [query.text for query in queries],
-        excluded,
-        [set(query.positives) for query in queries],
-        _HARD + _IN_BETWEEN + _RANDOM,
+    task = LexicalTask(
+        queries=[query.text for query in queries],
+        positives=[query.positives for query in queries],
+        excluded=[query.excluded for query in queries],
+        passages=passages.ids,
+        groups=passages.groups,
+        chance=lambda query: tools.random("negatives", query),
     )
+    mined = mine_lexical_negatives(task, tools.retriever, hard=_HARD, in_between=_IN_BETWEEN, easy=_RANDOM)
+    _note(tools, mined.relative_margin, {"within_relative_margin": mined.too_near})
     return [
         {
-            "negatives": [{"id": one, "score": round(score, 6), "grade": "hard"} for one, score in found],
+            "negatives": [
+                {"id": one.id, "score": None if one.score is None else round(one.score, 6), "grade": one.grade}
+                for one in found
+            ],
             "worst_positive": round(worst, 6),
             "relative_margin": mined.relative_margin,
         }
@@ -118,13 +124,11 @@ def _mined(queries: Sequence[_Query], tools: Tools) -> list[dict[str, Any]]:
 
 
 def _by_vectors(
-    queries: Sequence[_Query], groups: Any, retriever: DenseRetriever, tools: Tools
+    queries: Sequence[KnownQuery], passages: KnownPassages, retriever: DenseRetriever, tools: Tools
 ) -> list[dict[str, Any]]:
-    index = retriever.index()
-    ids = sorted(index.ids())
+    ids, seed = passages.ids, tools.settings.seed
     places = {one: place for place, one in enumerate(ids)}
     most = max(len(query.positives) for query in queries)
-    seed = tools.settings.seed
     options = MiningOptions(num_negatives=_HARD, seed=seed)
     first = max(_FIRST_BETWEEN, options.window(most, rescored=False))
     options = MiningOptions(
@@ -137,16 +141,19 @@ def _by_vectors(
     mined = mine_negatives(
         MiningTask(
             queries=retriever.encoder.encode([query.text for query in queries], role="query"),
-            corpus=index.vectors(ids),
-            positives=[[places[one] for one in query.positives] for query in queries],
-            query_groups=groups,
-            corpus_groups=_copies(ids, tools),
-            known_negatives=[[places[one] for one in query.bad] for query in queries],
+            corpus=retriever.index().vectors(ids),
+            positives=[sorted(places[one] for one in query.positives) for query in queries],
+            query_groups=np.array([query.group for query in queries], np.int64),
+            corpus_groups=passages.numbers,
+            # Positives of near-duplicate queries are among them: some of these have no pair to mine for.
+            known_negatives=[sorted(places[one] for one in query.excluded - query.positives) for query in queries],
             query_keys=np.array([keyed_seed(seed, "query", query.text) for query in queries], np.uint64),
             corpus_keys=np.array([keyed_seed(seed, "passage", one) for one in ids], np.uint64),
         ),
         options,
     )
+    ledger = mined.ledger()
+    _note(tools, mined.relative_margin, {"within_relative_margin": ledger["within_relative_margin"]})
     return [
         {
             "negatives": [
@@ -159,30 +166,50 @@ def _by_vectors(
     ]
 
 
-def _copies(ids: Sequence[str], tools: Tools) -> Any:
-    """Return a number for each passage, the same for near-duplicates."""
-    return group_near_duplicates([document.content for document in tools.corpus]) if ids else None
+def _note(tools: Tools, margin: float | None, dropped: Mapping[str, int]) -> None:
+    for reason, count in dropped.items():
+        if count:
+            tools.note(f"Mining with a relative margin of {margin} left out {count:,} × {reason}", expected=True)
 
 
 def _made(unit: Mapping[str, Any], tools: Tools) -> Outcome:
+    if "rejected" in unit:
+        return Rejected(unit["rejected"])
     example = TrainingExample(**unit["example"])
-    chosen = [{"id": one, "score": None, "grade": "rated bad"} for one in unit["bad"]] + unit["negatives"]
+    mined = unit["negatives"]
+    documents = tools.corpus.find([*unit["refuted"], *unit["bad"], *(one["id"] for one in mined)])
+    refuted = {normalize_text(documents[one].content) for one in unit["refuted"]}
+    by_text = {normalize_text(documents[one].content): one for one in unit["bad"]}
+    chosen: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def add(text: str, one: str | None, score: float | None, grade: str) -> bool:
+        key = normalize_text(text)
+        if key in chosen or key in refuted or key == normalize_text(example.response):
+            return False
+        chosen[key] = text, {"id": one, "score": score, "grade": grade}
+        return True
+
+    for text in example.negatives:
+        add(text, by_text.get(normalize_text(text)), None, "given")
+    further = 0
+    for one in unit["bad"]:
+        if further < _MOST_BAD:
+            further += add(documents[one].content, one, None, "rated bad")
+    for one in mined:
+        add(documents[one["id"]].content, one["id"], one["score"], one["grade"])
     if not chosen:
         return Rejected("no passage is close without being a positive")
-    documents = tools.corpus.find([one["id"] for one in chosen])
-    texts = {one["id"]: documents[one["id"]].content for one in chosen}
-    chosen = [one for one in chosen if texts[one["id"]] != example.response]
     metadata = {
-        "negative_ids": [one["id"] for one in chosen],
-        "negative_scores": [one["score"] for one in chosen],
-        "negative_grades": [one["grade"] for one in chosen],
+        "negative_ids": [one["id"] for _, one in chosen.values()],
+        "negative_scores": [one["score"] for _, one in chosen.values()],
+        "negative_grades": [one["grade"] for _, one in chosen.values()],
         "worst_positive": unit["worst_positive"],
         "relative_margin": unit["relative_margin"],
         "mined_by": tools.retriever.name,
     }
     return example.model_copy(
         update={
-            "negatives": tuple(texts[one["id"]] for one in chosen),
+            "negatives": tuple(text for text, _ in chosen.values()),
             "strategy": NegativeSamplingStrategy.name,
             "metadata": {**example.metadata, **metadata},
             "lineage": example.lineage.model_copy(update={"example_ids": (example.id,)}),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ragtime.errors import GenerationError
+from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources.items import JudgedQuery
 from ragtime.services.training_data_gen.sources.ratings import MergedRating, merge_ratings
@@ -42,13 +43,13 @@ class QueryBased:
             )
         ratings: dict[str, list[MergedRating]] = {}
         for rating in merge_ratings(sources.feedback(), tools.settings):
-            ratings.setdefault(_normal(rating.query), []).append(rating)
+            ratings.setdefault(normalize_text(rating.query), []).append(rating)
         best_grade = max(
             (grade for query in sources.queries() for grade in (query.judgements or {}).values()), default=0
         )
         judged: set[str] = set()
         for query in sources.queries():
-            key = _normal(query.text)
+            key = normalize_text(query.text)
             judged.add(key)
             yield _unit(query.text, query, best_grade, ratings.get(key, ()))
         for key, rated in ratings.items():
@@ -58,10 +59,6 @@ class QueryBased:
     def make(self, units: Sequence[Unit], tools: Tools) -> list[list[Outcome]]:
         """Make examples of queries; see ``Strategy``."""
         return [_Query(unit, tools).outcomes() for unit in units]
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _unit(text: str, query: JudgedQuery | None, best_grade: int, ratings: Sequence[MergedRating]) -> dict[str, Any]:
@@ -120,7 +117,7 @@ class _Query:
             made = self._recovered()
         if not made:
             made = [self._passage_example(one, (), label=0.0) for one in self._bad.values()]
-        surplus = [Rejected("enough examples of its query") for _ in made[self._most :]]
+        surplus = [Rejected("enough examples of its query", one) for one in made[self._most :]]
         return [*made[: self._most], *self._rejected, *surplus]
 
     # --- what is known ------------------------------------------------------------------------------------------

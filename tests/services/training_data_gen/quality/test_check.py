@@ -166,7 +166,7 @@ def test_without_the_extra_it_says_what_is_not_looked_for(
     assert verdict.example.query == "is it [email]?"
     (note,) = tools.notes
     assert "phone numbers, payment cards and IBANs are not looked for" in note
-    assert "ragtime[data]" in note
+    assert "ragtime-gal[data]" in note
 
 
 class _Blocked:

@@ -251,7 +251,7 @@ def test_what_changes_the_meaning_is_not_dropped(query: str, kept: str, tmp_path
 @settings(max_examples=100)
 @given(st.text(min_size=1, max_size=120), st.integers(0, 100))
 def test_no_query_breaks_it(query: str, seed: int) -> None:
-    from ragtime.services.training_data_gen.strategies.augmentation.variations import normal as told
+    from ragtime.services.training_data_gen.dedup.shingles import normalize_text as told
     from ragtime.services.training_data_gen.strategies.augmentation.variations import variations_of
     from ragtime.services.training_data_gen.text import CorpusWords, Synonyms
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.strategies.augmentation.paraphrase import Paraphrases
-from ragtime.services.training_data_gen.strategies.augmentation.variations import GUESSED, normal, variations_of
+from ragtime.services.training_data_gen.strategies.augmentation.variations import GUESSED, variations_of
 from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Unit
-from ragtime.services.training_data_gen.strategies.base_examples import base_examples
+from ragtime.services.training_data_gen.strategies.base_examples import base_outcomes, rejected_units
 from ragtime.services.training_data_gen.text.statistics import CorpusWordsCache
 from ragtime.services.training_data_gen.text.synonyms import SynonymsCache
 from ragtime.services.training_data_gen.tools import Tools
@@ -19,7 +21,6 @@ __all__ = ["AugmentationStrategy"]
 _RANK = 20  # worst rank at which a variation finds its passage, where the settings check none
 _PARAPHRASES = 3
 _LONGEST = 300  # characters of a query that is varied
-_POSITIVE = 0.5  # label above which the query should find the response
 _KEPT = (  # what a variation has from its example: all but how and when that was made
     "user_id",
     "conversation_id",
@@ -52,8 +53,13 @@ class AugmentationStrategy:
 
     def units(self, sources: Reading, tools: Tools) -> Iterator[Unit]:
         """Give a unit for each example; where none were given, for those that other sources make; see ``Strategy``."""
-        for example in base_examples(sources, tools):
-            yield {"example": example.model_dump(mode="json")}
+        fallen: Counter[str] = Counter()
+        for outcome in base_outcomes(sources, tools):
+            if isinstance(outcome, Rejected):
+                fallen[outcome.reason] += 1
+            else:
+                yield {"example": outcome.model_dump(mode="json")}
+        yield from rejected_units(fallen)
 
     def make(self, units: Sequence[Unit], tools: Tools) -> list[list[Outcome]]:
         """Vary some queries; see ``Strategy``."""
@@ -83,17 +89,19 @@ class AugmentationStrategy:
             lambda method: tools.random("variation", method, parent.id),
         )
         if model is not None:
-            seen = {normal(parent.query), *(normal(text) for _, text in found)}
+            seen = {normalize_text(parent.query), *(normalize_text(text) for _, text in found)}
             for text in model.of(parent.query, _PARAPHRASES):
-                if normal(text) not in seen:
-                    seen.add(normal(text))
+                if normalize_text(text) not in seen:
+                    seen.add(normalize_text(text))
                     found.append(("paraphrase", text))
         return found
 
 
 def _parent(unit: Unit) -> TrainingExample | Rejected:
+    if "rejected" in unit:
+        return Rejected(unit["rejected"])
     example = TrainingExample(**unit["example"])
-    if example.label <= _POSITIVE:
+    if not example.is_positive:
         return Rejected("its response is not what its query should retrieve")
     return example if len(example.query) <= _LONGEST else Rejected("its query is too long to vary")
 

@@ -6,12 +6,13 @@ import random
 import re
 from collections.abc import Callable, Mapping
 
+from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.strategies.augmentation.typos import with_typos
 from ragtime.services.training_data_gen.text import CorpusWords, Synonyms, headline_questions
 from ragtime.services.training_data_gen.text.words import PREPOSITIONS, VERBS
 from ragtime.utils.stems import STOP_WORDS
 
-__all__ = ["GUESSED", "normal", "variations_of"]
+__all__ = ["GUESSED", "variations_of"]
 
 GUESSED = frozenset({"dropped", "synonym", "paraphrase"})
 """Methods that may change what is asked; what they make is weak."""
@@ -56,11 +57,6 @@ _SAYING = frozenset("know tell say ask see remember wonder think mean matter".sp
 _FEWEST = 2
 
 
-def normal(query: str) -> str:
-    """Return a query in the form in which equal ones are told: case and white space do not count."""
-    return " ".join(query.casefold().split())
-
-
 def variations_of(
     query: str, words: CorpusWords, synonyms: Synonyms, chance: Callable[[str], random.Random]
 ) -> list[tuple[str, str]]:
@@ -88,11 +84,11 @@ def variations_of(
         "typo": with_typos(query, chance("typo")),
         "casing": _respelled(query, said, chance("casing")),
     }
-    seen = {normal(query)}
+    seen = {normalize_text(query)}
     found: list[tuple[str, str]] = []
     for method, text in made.items():
-        if text.strip() and normal(text) not in seen:
-            seen.add(normal(text))
+        if text.strip() and normalize_text(text) not in seen:
+            seen.add(normalize_text(text))
             found.append((method, text))
     return found
 
@@ -183,7 +179,7 @@ def _respelled(query: str, said: list[str], chance: random.Random) -> str:
     """Write a query carelessly: without marks and capitals, without hyphens, or contracted."""
     forms = []
     bare = " ".join(word.strip(',;:!?"') for word in said).rstrip(".?! ")
-    if normal(bare) != normal(query):
+    if normalize_text(bare) != normalize_text(query):
         forms.append(bare.lower())
         forms.append(bare)
     if said and said[0].lower() in _ASKING and query[-1].isalnum() and said[1:2] != ["to"]:

@@ -38,6 +38,7 @@ def questions_of(conversation: SourceConversation) -> Iterator[dict[str, Any]]:
             yield {
                 "user_id": conversation.head.user_id,
                 "conversation_id": conversation.head.id,
+                "forked_from": conversation.head.fork.conversation_id if conversation.head.fork else None,
                 "turn_id": question.id,
                 "question": question.content,
                 "context": _context(turn, turns),

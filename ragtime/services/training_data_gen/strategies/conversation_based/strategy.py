@@ -113,7 +113,7 @@ class _Question:
         made = [*self._from_answers(answers, cited), *self._preferences(answers)]
         examples = [one for one in made if not isinstance(one, Rejected)]
         rejected = [one for one in made if isinstance(one, Rejected)]
-        surplus = [Rejected("enough examples of its query") for _ in examples[self._most :]]
+        surplus = [Rejected("enough examples of its query", one) for one in examples[self._most :]]
         return [*examples[: self._most], *rejected, *surplus]
 
     @cached_property
@@ -235,6 +235,8 @@ class _Question:
         query, by = self._rewritten
         if by is not None:
             metadata |= {"rewritten": True, "rewritten_by": by, "original_query": self._text}
+        if self._unit["forked_from"] is not None:
+            metadata["forked_from"] = self._unit["forked_from"]
         if answers[0].stars is not None:
             metadata.setdefault("stars", answers[0].stars)
         return TrainingExample(

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 
 from ragtime.errors import GenerationError
+from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Unit
@@ -75,8 +76,8 @@ def _pairs(passage: Passage, words: CorpusWords, tools: Tools, prompted: Prompte
     def add(found: Iterable[Pair]) -> int:
         before = len(pairs)
         for pair in found:
-            query = _normal(pair.query)
-            if query and query not in pairs and query != _normal(pair.response) and pair.response.strip():
+            query = normalize_text(pair.query)
+            if query and query not in pairs and query != normalize_text(pair.response) and pair.response.strip():
                 pairs[query] = pair
         return len(pairs) - before
 
@@ -103,10 +104,6 @@ def _by_rules(passage: Passage, words: CorpusWords, chance: random.Random) -> It
     yield from keyword_pairs(passage, words, chance, _SPARE)
     yield from cloze_pairs(passage, chance, _SPARE)
     yield from crop_pairs(passage, chance, _SPARE)
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _example(pair: Pair, passage: Passage, tools: Tools) -> TrainingExample:

@@ -34,6 +34,10 @@ class Check(Protocol):
         """Name of the stage in the ledger."""
         ...
 
+    def begin(self, kept: Sequence[TrainingExample]) -> None:
+        """Begin with the next strategy of a run; of the former ones nothing counts but the examples that were kept."""
+        ...
+
     def check(self, examples: Sequence[TrainingExample]) -> list[Verdict]:
         """Say of each example whether it is kept; each example of a run comes once, in one order."""
         ...
