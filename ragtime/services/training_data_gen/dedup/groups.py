@@ -98,7 +98,7 @@ def _connect(sets: ShingleSets, roots: _Roots, threshold: float) -> None:
 def _distinct(values: Offsets) -> Offsets:
     """Sort, and leave out repeats; numpy's own looks them up in a hash table, which takes far longer here."""
     ranked = np.sort(values)
-    return ranked[np.diff(ranked, prepend=-1) != 0]
+    return np.asarray(ranked[np.diff(ranked, prepend=-1) != 0])
 
 
 def _unsettled(entries: Offsets, roots: Offsets) -> Offsets:
