@@ -13,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ragtime.backends.encoders import CachedEncoder, SentenceTransformerEncoder
 from ragtime.config.settings import Settings
-from ragtime.records.conversation import Interaction
+from ragtime.records.conversation import ConversationHead, Interaction, StoredTurn
 from ragtime.services.conversation import (
     Conversation,
     ConversationEmbedder,
@@ -28,6 +28,7 @@ from ragtime.services.conversation import (
     EnhancedConversation,
     RecalledTurn,
 )
+from ragtime.services.conversation.formats.native_lines import native_lines
 from ragtime.storage.conversations import SQLiteConversationStore
 from ragtime.storage.embedding_cache import EmbeddingCache
 from ragtime.testing import ScriptedGenerator
@@ -287,7 +288,8 @@ INSERT = "INSERT INTO turns (conversation, parent, id, body) VALUES (?, ?, ?, ?)
 if who == "ragtime":
     from ragtime.config.settings import Settings
     from ragtime.services.conversation import ConversationManager
-    from ragtime.storage.conversations import SQLiteConversationStore
+    from ragtime.services.conversation.formats.native_lines import native_lines
+from ragtime.storage.conversations import SQLiteConversationStore
     store = SQLiteConversationStore(folder / "store.sqlite")
     manager = ConversationManager(Settings.isolated(logging__progress="off"), store=store)
     run = manager.import_conversations if task == "import" else manager.export_conversations
@@ -302,7 +304,8 @@ else:
         if task == "import":
             for line in open(file, encoding="utf-8"):
                 data = json.loads(line)
-                key = database.execute("INSERT INTO conversations (id) VALUES (?)", (data["id"],)).lastrowid
+                if "id" in data:  # else the line goes on with the conversation of the one before
+                    key = database.execute("INSERT INTO conversations (id) VALUES (?)", (data["id"],)).lastrowid
                 rows = ((key, turn.get("parent_id"), turn["id"], json.dumps(turn)) for turn in data["turns"])
                 database.executemany(INSERT, rows)
                 database.commit()
@@ -330,10 +333,17 @@ def _exported(conversations: int, each: int) -> Path:
     file = _folder() / f"{conversations}-{each}.jsonl"
     with file.open("w", encoding="utf-8") as out:
         for number in range(conversations):
-            made = Conversation(str(number), settings=_settings())
-            made.add_interactions(peers.turns(each))
-            out.write(json.dumps(made.to_dict()) + "\n")
+            out.writelines(f"{line}\n" for line in native_lines(ConversationHead(id=str(number)), _stored(each)))
     return file
+
+
+def _stored(count: int) -> Iterator[StoredTurn]:
+    said, parent = peers.turns(min(count, 100_000)), None
+    for number in range(count):
+        turn = said[number % len(said)]
+        turn = turn if number < len(said) else turn.model_copy(update={"id": f"{number:08}"})
+        yield StoredTurn(turn, parent)
+        parent = turn.id
 
 
 def _run(who: str, task: str, folder: Path, file: Path) -> tuple[float, float]:
@@ -373,7 +383,7 @@ def _transfer(_: Bench, *, who: str, task: str, conversations: int, each: int, m
 
 def _transfer_rows() -> list[Row]:
     rows = []
-    sizes = [("100k turns, 1,000 conversations", 1000, 100), ("100k turns, one conversation", 1, 100_000)]
+    sizes = [("100k turns, 1,000 conversations", 1000, 100), ("1M turns, one conversation", 1, 1_000_000)]
     if LONG:
         sizes += [("1M turns, 10,000 conversations", 10_000, 100)]
     for name, conversations, each in sizes:
@@ -512,6 +522,10 @@ def _ratio(case: str, who: str, *others: str) -> Callable[[dict[str, float]], fl
     return lambda median: median[f"{case} | {who}"] / max(median[f"{case} | {other}"] for other in others)
 
 
+def _plain(row: str) -> Callable[[dict[str, float]], float]:
+    return lambda median: median[row]
+
+
 def _ahead(case: str, start: str) -> Callable[[dict[str, float]], float]:
     """Compare with the best row of the table of whose name this is the start, whatever its keys hold."""
     found = {**_ON_SGD, **_ON_TLDR}.values()
@@ -570,6 +584,15 @@ AREA = Area(
             lambda median: median[f"{_CONTEXT.format('100k')} | ragtime"],
             at_most=5,
             unit="ms",
+        ),
+        *(
+            Limit(
+                f"{task} of 1M turns, peak extra memory",
+                _plain(f"{task} 1M turns, one conversation, peak extra memory | ragtime"),
+                at_most=200,
+                unit="MiB",
+            )
+            for task in ("import", "export")
         ),
         *(
             Limit(f"{case}, ahead of {start}, whatever it searches by", _ahead(case, start), at_least=0.001)

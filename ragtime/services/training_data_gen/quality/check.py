@@ -153,8 +153,8 @@ class QualityCheck:
 def _answer_reason(example: TrainingExample, documents: Mapping[str, Document]) -> str:
     """Say why an answer that stands in the place of a passage is none; nothing for a passage that was guessed."""
     named = [documents[one] for one in example.lineage.document_ids if one in documents]
-    if any(example.response == document.content for document in named):
-        return ""
+    if "method" in example.metadata or any(example.response == document.content for document in named):
+        return ""  # a passage, or a part of one
     if example.metadata.get("kind") not in {"answer", "preference"} and not named:
         return ""
     if says_unknown(example.response):

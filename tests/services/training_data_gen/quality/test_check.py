@@ -199,3 +199,15 @@ def test_any_example_gets_a_verdict(
 
 def test_the_package_names_its_parts() -> None:
     assert sorted(quality.__all__) == quality.__all__
+
+
+def test_a_part_of_a_passage_that_asks_is_no_answer_that_asks_back(make_tools: MakeTools) -> None:
+    faq = {"faq": "Which filter do you need? Turn the machine over. Its number is on the label."}
+    fields = {
+        "query": "where is the number of the machine",
+        "response": "Which filter do you need?",
+        "weak": True,
+        "lineage": Lineage(document_ids=("faq",)),
+    }
+    assert reason(make_tools(faq), **fields) == "the answer only asks back"
+    assert reason(make_tools(faq), **fields, metadata={"method": "crop"}) == ""
