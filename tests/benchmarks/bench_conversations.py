@@ -288,8 +288,7 @@ INSERT = "INSERT INTO turns (conversation, parent, id, body) VALUES (?, ?, ?, ?)
 if who == "ragtime":
     from ragtime.config.settings import Settings
     from ragtime.services.conversation import ConversationManager
-    from ragtime.services.conversation.formats.native_lines import native_lines
-from ragtime.storage.conversations import SQLiteConversationStore
+    from ragtime.storage.conversations import SQLiteConversationStore
     store = SQLiteConversationStore(folder / "store.sqlite")
     manager = ConversationManager(Settings.isolated(logging__progress="off"), store=store)
     run = manager.import_conversations if task == "import" else manager.export_conversations
@@ -522,7 +521,7 @@ def _ratio(case: str, who: str, *others: str) -> Callable[[dict[str, float]], fl
     return lambda median: median[f"{case} | {who}"] / max(median[f"{case} | {other}"] for other in others)
 
 
-def _plain(row: str) -> Callable[[dict[str, float]], float]:
+def _of(row: str) -> Callable[[dict[str, float]], float]:
     return lambda median: median[row]
 
 
@@ -588,7 +587,7 @@ AREA = Area(
         *(
             Limit(
                 f"{task} of 1M turns, peak extra memory",
-                _plain(f"{task} 1M turns, one conversation, peak extra memory | ragtime"),
+                _of(f"{task} 1M turns, one conversation, peak extra memory | ragtime"),
                 at_most=200,
                 unit="MiB",
             )

@@ -118,9 +118,9 @@ def test_an_outside_set_that_is_there_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "arguments", "told"),
     [
-        ("tests.benchmarks", ["--area", "nope"], "There is no area 'nope'; there are conversations, encode, import"),
+        ("tests.benchmarks", ["--area", "nope"], "There is no area 'nope'; there are conversations, data, encode"),
         ("tests.benchmarks", ["--data", "/nowhere"], "DATA=/nowhere is no folder"),
-        ("tests.torture", ["--area", "nope"], "There is no area 'nope'; there are cache, conversations, files"),
+        ("tests.torture", ["--area", "nope"], "There is no area 'nope'; there are cache, conversations, data"),
     ],
 )
 def test_wrong_arguments_are_told(root: Path, module: str, arguments: list[str], told: str) -> None:

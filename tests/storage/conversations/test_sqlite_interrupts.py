@@ -81,6 +81,7 @@ from ragtime.records.conversation import ConversationHead, Interaction, StoredTu
 from ragtime.storage.conversations import SQLiteConversationStore
 
 faulthandler.dump_traceback_later(100, exit=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background has not
 store = SQLiteConversationStore(sys.argv[1])
 store.create(ConversationHead(id="c"))
 rng, main, stop = random.Random(3), threading.main_thread().ident, threading.Event()

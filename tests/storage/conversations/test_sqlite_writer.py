@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,15 @@ assert sum(1 for _ in store.turns(None, "c")) == 40
     subprocess.run([sys.executable, "-c", code, tmp_path / "c"], check=True)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, as at a terminal; it does not in a job in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_of_the_one_who_writes_leaves_the_others_going(tmp_path: Path) -> None:
     connections = _connections(tmp_path / "c")
     writer = Writer(connections)
@@ -244,6 +254,7 @@ def test_an_interrupt_of_the_one_who_writes_leaves_the_others_going(tmp_path: Pa
     connections.close()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_of_one_who_waits(tmp_path: Path) -> None:
     connections = _connections(tmp_path / "c")
     writer = Writer(connections)
