@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,16 @@ def test_help_shows_examples_that_can_be_copied(run) -> None:
 # --- interruptions --------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt what is started, as at a terminal; it does not in a job in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_that_was_interrupted_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
     things = random.Random(5)  # noqa: S311 - texts, no secrets
     words = [
