@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from ragtime.services.conversation.telling import told_messages
 from ragtime.services.conversation.window import tokens_of
 from ragtime.testing import HashEncoder, ScriptedGenerator
 from ragtime.utils.tokens import EstimatedTokenCounter
+from tests.services.conversation.odd_counters import Crowd, Dice, Letters, Tens
 
 
 class Words:
@@ -33,15 +33,6 @@ class Words:
         return len(text.split())
 
 
-class Letters:
-    """Counts characters."""
-
-    name, exact = "letters", True
-
-    def count(self, text: str) -> int:
-        return len(text)
-
-
 class Lavish:
     """Counts words, and seven for whatever is not empty, as a model with a frame around each text would."""
 
@@ -49,34 +40,6 @@ class Lavish:
 
     def count(self, text: str) -> int:
         return 7 + len(text.split()) if text else 0
-
-
-class Crowd:
-    """Counts more for a whole than for its parts."""
-
-    name, exact = "crowd", False
-
-    def count(self, text: str) -> int:
-        words = len(text.split())
-        return words + words**2 // 20
-
-
-class Tens:
-    """Counts nothing for what is short."""
-
-    name, exact = "tens", False
-
-    def count(self, text: str) -> int:
-        return len(text) // 10
-
-
-class Dice:
-    """Counts what no tokenizer would: a longer text may have fewer."""
-
-    name, exact = "dice", False
-
-    def count(self, text: str) -> int:
-        return zlib.crc32(text.encode()) % 23 if text else 0
 
 
 class Tally(Words):

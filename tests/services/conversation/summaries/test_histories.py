@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,50 +18,13 @@ from ragtime.services.conversation import Conversation
 from ragtime.services.conversation.summaries import ConversationSummarizer, Summary
 from ragtime.testing import HashEncoder, ScriptedCall, ScriptedGenerator
 from ragtime.utils.tokens import EstimatedTokenCounter
+from tests.services.conversation.odd_counters import Crowd, Dice, Letters, Tens
 
 SETTINGS = Settings.isolated(conversation__window_tokens=420)
 ROOMY = Settings.isolated(conversation__window_tokens=4000)  # for those who count more than tokens
 EXTRACTS = ("extractive", "recent", "rolling", "hierarchical")
 STRATEGIES = (*EXTRACTS, "abstractive")
 SECRET = "connection to 10.0.0.7 refused"
-
-
-class Letters:
-    """Counts characters: white space is not free."""
-
-    name, exact = "letters", True
-
-    def count(self, text: str) -> int:
-        return len(text)
-
-
-class Crowd:
-    """Counts more for a whole than for its parts."""
-
-    name, exact = "crowd", False
-
-    def count(self, text: str) -> int:
-        words = len(text.split())
-        return words + words**2 // 20
-
-
-class Tens:
-    """Counts nothing for what is short, and less for parts than for the whole."""
-
-    name, exact = "tens", False
-
-    def count(self, text: str) -> int:
-        return len(text) // 10
-
-
-class Dice:
-    """Counts what no tokenizer would: a longer text may have fewer."""
-
-    name, exact = "dice", False
-
-    def count(self, text: str) -> int:
-        return zlib.crc32(text.encode()) % 23 if text else 0
-
 
 COUNTERS: list[TokenCounter] = [EstimatedTokenCounter(), Letters(), Crowd(), Tens(), Dice()]
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ragtime.errors import BackendCancelledError, BackendError
 from ragtime.protocols import TextGenerator
-from ragtime.services.training_data_gen.text import texts_in
+from ragtime.services.training_data_gen.strategies.asking import ask_for_texts
 from ragtime.services.training_data_gen.tools import Tools
-from ragtime.utils.hashing import keyed_seed
 from ragtime.utils.templates import Prompt, PromptManager
 
 __all__ = ["PROMPT", "Paraphrases"]
@@ -46,16 +44,17 @@ class Paraphrases:
             BackendCancelledError: The caller stopped the model.
         """
         messages = self._prompt.messages(query=query, count=count)
-        seed = keyed_seed(self._tools.settings.seed, "paraphrase", query, bits=31)
-        try:
-            answer = self._generator.generate(messages, seed=seed)
-        except BackendCancelledError:
-            raise
-        except BackendError as error:
-            self._tools.note(f"The language model failed ({type(error).__name__}): some queries were not paraphrased")
+        written = ask_for_texts(
+            self._generator,
+            messages,
+            self._tools,
+            purpose=("paraphrase", query),
+            instead="some queries were not paraphrased",
+        )
+        if written is None:
             return []
         numbers = set(_NUMBER.findall(query))
-        texts = [text for text in texts_in(answer) if numbers <= set(_NUMBER.findall(text))][:count]
+        texts = [text for text in written if numbers <= set(_NUMBER.findall(text))][:count]
         if len(texts) < count:
             self._tools.note("The language model wrote too few paraphrases of a query")
         return texts

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ragtime.errors import BackendCancelledError, BackendError
 from ragtime.protocols import TextGenerator
+from ragtime.services.training_data_gen.strategies.asking import ask_for_texts
 from ragtime.services.training_data_gen.strategies.synthetic.pair import Pair, Passage
-from ragtime.services.training_data_gen.text import texts_in
 from ragtime.services.training_data_gen.tools import Tools
-from ragtime.utils.hashing import keyed_seed
 from ragtime.utils.templates import Prompt, PromptManager
 
 __all__ = ["PROMPT", "PromptedQueries"]
@@ -51,15 +49,16 @@ class PromptedQueries:
         document = passage.document
         variables = {"passage": document.text, "title": document.title or None, "count": count}
         messages = self._prompt.fit(variables, max_tokens=_BUDGET).messages
-        seed = keyed_seed(self._tools.settings.seed, "prompted query", document.id, bits=31)
-        try:
-            answer = self._generator.generate(messages, seed=seed)
-        except BackendCancelledError:
-            raise
-        except BackendError as error:
-            self._tools.note(f"The language model failed ({type(error).__name__}): queries were made by rules instead")
+        written = ask_for_texts(
+            self._generator,
+            messages,
+            self._tools,
+            purpose=("prompted query", document.id),
+            instead="queries were made by rules instead",
+        )
+        if written is None:
             return []
-        queries = [query for query in texts_in(answer) if self._is_query(query, document.text)][:count]
+        queries = [query for query in written if self._is_query(query, document.text)][:count]
         if len(queries) < count:
             self._tools.note("The language model wrote too few queries for a passage: the rest was made by rules")
         return [Pair(query, document.content, "prompted", None, {"prompt": PROMPT}) for query in queries]
