@@ -230,10 +230,14 @@ def forget(
         raise InvalidArgumentError("--turn is one of a conversation: name that with --conversation")
     if not yes:
         _ask(conversation, turn, user)
+    from ragtime.services.training_data_gen import remove_unfinished  # noqa: PLC0415 - other commands do without
+
     with _manager(user) as manager:
         receipt = manager.forget(conversation_id=conversation, turn_id=turn, everything=everything)
+        unfinished = remove_unfinished(manager.settings)  # whose working files may hold what was forgotten
     if as_json:
-        print_json({**asdict(receipt), "at": receipt.at.isoformat()})
+        told = {**asdict(receipt), "at": receipt.at.isoformat(), "unfinished_training_data": unfinished._asdict()}
+        print_json(told)
         return
     print_line(
         f"Forgotten at {told_time(receipt.at)}: {receipt.turns} turns of "
@@ -241,6 +245,10 @@ def forget(
     )
     for each in receipt.conversation_ids:
         print_line(f"  {one_line(each)}")
+    if unfinished.removed:
+        print_line(f"Removed the working files of {unfinished.removed} runs of ragtime generate that had not ended")
+    if unfinished.in_use:
+        print_line(f"{unfinished.in_use} runs of ragtime generate are going on: they may hold what was forgotten")
 
 
 def _manager(user: str | None) -> ConversationManager:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ragtime.cli.output import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from ragtime.config.settings import Settings
 
 __all__ = ["generate"]
 
@@ -56,6 +59,13 @@ def generate(  # noqa: PLR0913 - options, each by its name
     rating_scale: Annotated[
         tuple[float, float], typer.Option(metavar="WORST BEST", help="The worst and the best rating.")
     ] = (1, 5),
+    remove_unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--remove-unfinished",
+            help="Make nothing: remove what interrupted runs have left in the data folder, with the texts in it.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make training data: checked examples in parts without leaks, with a manifest, a card and an evaluation set.
@@ -74,6 +84,9 @@ def generate(  # noqa: PLR0913 - options, each by its name
     from ragtime.services.training_data_gen import SourceOptions, TrainingDataGenerator  # noqa: PLC0415
 
     settings = get_settings()
+    if remove_unfinished:
+        _remove_unfinished(settings, as_json=as_json)
+        return
     if dense:
         settings = settings.replace(training_data__retriever="dense")
     with TrainingDataGenerator(
@@ -96,6 +109,8 @@ def generate(  # noqa: PLR0913 - options, each by its name
             "folder": str(report.folder),
             "sample": sample,
             "parts": dict(report.parts),
+            "rows": dict(report.rows),
+            "misses": dict(report.misses),
             "left_out": {part: dict(reasons) for part, reasons in report.left_out.items()},
             "metrics": report.metrics.model_dump(mode="json"),
         }
@@ -120,4 +135,16 @@ def generate(  # noqa: PLR0913 - options, each by its name
     if sample:
         print_line("No source was given: this is made of the packaged sample")
     parts = ", ".join(f"{number} {name}" for name, number in report.parts.items())
+    if report.rows != report.parts:
+        print_line("Rows: " + ", ".join(f"{number} {name}" for name, number in report.rows.items()))
     print_line(f"{report.metrics.produced} examples ({parts}) in {report.folder}")
+
+
+def _remove_unfinished(settings: Settings, *, as_json: bool) -> None:
+    from ragtime.services.training_data_gen import remove_unfinished  # noqa: PLC0415 - as above
+
+    found = remove_unfinished(settings)
+    if as_json:
+        print_json({"removed": found.removed, "in_use": found.in_use})
+    else:
+        print_line(f"{found.removed} unfinished runs removed, {found.in_use} in use")

@@ -17,7 +17,7 @@ import pytest
 
 from ragtime.cli import main
 from ragtime.config.settings import reload_settings
-from ragtime.services.training_data_gen import TrainingExample, load_examples
+from ragtime.services.training_data_gen import TrainingDataGenerator, TrainingExample, load_examples
 from ragtime.testing import LocalModelServer
 from ragtime.utils.retrieval_sets import load_retrieval_set
 
@@ -139,6 +139,18 @@ def test_what_a_shape_cannot_express_is_said(run, tmp_path: Path) -> None:
     assert f"Not in train, for triplets cannot express it: {train} × it has no negatives" in out.splitlines()
 
 
+def test_rows_are_said_where_they_are_another_number(run, tmp_path: Path) -> None:
+    arguments = ("--count", "5", "--strategy", "negative_sampling", "--shape", "triplets", "--out")
+    code, out, _ = run(*arguments, "one")
+    assert code == 0
+    rows = {name: len(load_examples(tmp_path / "one" / f"{name}.jsonl")) for name in ("train", "validation", "test")}
+    assert sum(rows.values()) > 5
+    assert "Rows: " + ", ".join(f"{number} {name}" for name, number in rows.items()) in out.splitlines()
+    told = json.loads(run(*arguments, "two", "--json")[1])
+    assert told["rows"] == rows
+    assert set(told["misses"]) <= set(rows)
+
+
 @pytest.mark.parametrize(("form", "name"), [("csv", "train.csv"), ("json", "train.json"), ("jsonl", "train.jsonl")])
 def test_formats_and_shapes(run, tmp_path: Path, form: str, name: str) -> None:
     arguments = ("--strategy", "negative_sampling", "--shape", "labelled_pairs", "--format", form, "--out", "data")
@@ -193,6 +205,21 @@ def test_json_tells_what_the_table_tells(run, tmp_path: Path) -> None:
     assert told["folder"] == "data"
     assert sum(told["parts"].values()) == told["metrics"]["produced"] == 10
     assert told["id"] == json.loads((tmp_path / "data" / "manifest.json").read_text())["id"]
+
+
+def test_what_interrupted_runs_have_left_is_removed(run, tmp_path: Path, handbook: str) -> None:
+    """The working file of a run that was stopped goes, and nothing is made."""
+    with TrainingDataGenerator(documents=handbook) as generator:
+        made = generator.iter_training_data(strategy="synthetic")
+        next(made)
+        with pytest.raises(KeyboardInterrupt):
+            made.throw(KeyboardInterrupt())
+    assert list(tmp_path.glob(".ragtime/datasets/unfinished/*.sqlite"))
+    assert run("--remove-unfinished") == (0, "1 unfinished runs removed, 0 in use\n", "")
+    assert not list(tmp_path.glob(".ragtime/datasets/unfinished/*"))
+    code, out, err = run("--remove-unfinished", "--json")
+    assert (code, json.loads(out), err) == (0, {"removed": 0, "in_use": 0}, "")
+    assert [path.name for path in (tmp_path / ".ragtime" / "datasets").iterdir()] == ["unfinished"]
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

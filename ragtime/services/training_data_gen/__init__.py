@@ -17,6 +17,7 @@ from ragtime.services.training_data_gen.strategies import (
     register_strategy,
     strategy_names,
 )
+from ragtime.services.training_data_gen.unfinished import UnfinishedRuns, remove_unfinished
 
 __all__ = [
     "DatasetReport",
@@ -33,10 +34,12 @@ __all__ = [
     "Strategy",
     "TrainingDataGenerator",
     "TrainingExample",
+    "UnfinishedRuns",
     "ValidationReport",
     "iter_examples",
     "load_examples",
     "register_strategy",
+    "remove_unfinished",
     "split_examples",
     "strategy_names",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from ragtime.services.training_data_gen.claims import Claim
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.export.card import dataset_card
 from ragtime.services.training_data_gen.export.evaluation import write_evaluation_set
-from ragtime.services.training_data_gen.export.exporting import export_examples
+from ragtime.services.training_data_gen.export.exporting import ExportReport, export_examples
 from ragtime.services.training_data_gen.export.formats import format_of
 from ragtime.services.training_data_gen.export.shapes import get_shape
 from ragtime.services.training_data_gen.ledger import GenerationMetrics
-from ragtime.services.training_data_gen.quality import Redactor
+from ragtime.services.training_data_gen.quality import Redactor, redacted_passage
 from ragtime.services.training_data_gen.splits import ExampleSplit, checked_shares, split_examples
 from ragtime.utils.files import write_json, write_text
 from ragtime.utils.hashing import content_hash, file_hash
@@ -44,14 +43,19 @@ class DatasetReport:
         id: Hash of its examples and settings: the same content has the same id.
         folder: Where it is.
         parts: Examples of each part.
+        rows: Rows of each part's file: fewer than examples where the shape cannot express some, and more where it makes
+            several rows of one, such as a row of `triplets` for each negative.
         left_out: Examples that the shape cannot express, by part and reason.
+        misses: For each part whose share of the examples is more than 0.02 from what was asked for, the reason.
         metrics: The account of the run.
     """
 
     id: str
     folder: Path
     parts: Mapping[str, int]
+    rows: Mapping[str, int]
     left_out: Mapping[str, Mapping[str, int]]
+    misses: Mapping[str, str]
     metrics: GenerationMetrics
 
 
@@ -131,12 +135,14 @@ def write_dataset(
             shutil.rmtree(fresh)  # of a run that was killed
         try:
             shards = _write_shards(examples, fresh)
-            parts, left_out = _write_parts(split, fresh, shape, format)
+            parts, files = _write_parts(split, fresh, shape, format)
+            rows = {name: part.rows for name, part in parts.items()}
+            left_out = {name: part.left_out for name, part in parts.items()}
             evaluation = _write_evaluation(split, documents, fresh)
             manifest = _manifest(dataset_id, split, metrics, settings, shape)
-            manifest |= {"left_out": left_out, "files": shards | parts | evaluation}
+            manifest |= {"rows": rows, "left_out": left_out, "files": shards | files | evaluation}
             write_json(fresh / _MANIFEST, manifest)
-            card = dataset_card(dataset_id, metrics.repeatable(), manifest["parts"], manifest["settings"], shape)
+            card = dataset_card(metrics.repeatable(), manifest)
             write_text(fresh / "README.md", card)
             performance = metrics.performance
             write_json(fresh / "run.json", performance.model_dump(mode="json") if performance is not None else {})
@@ -144,7 +150,15 @@ def write_dataset(
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
-    return DatasetReport(dataset_id, target, manifest["parts"], left_out, metrics)
+    return DatasetReport(
+        id=dataset_id,
+        folder=target,
+        parts=manifest["parts"],
+        rows=rows,
+        left_out=left_out,
+        misses=split.report.misses,
+        metrics=metrics,
+    )
 
 
 @contextmanager
@@ -186,19 +200,19 @@ def _write_parts(
     folder: Path,
     shape: str,
     format: str,  # noqa: A002 - as above
-) -> tuple[dict[str, str], dict[str, Mapping[str, int]]]:
+) -> tuple[dict[str, ExportReport], dict[str, str]]:
+    written: dict[str, ExportReport] = {}
     files: dict[str, str] = {}
-    left_out: dict[str, Mapping[str, int]] = {}
     for name, some in split.parts.items():
-        written = export_examples(some, folder / f"{name}.{format}", shape=shape, format=format)
-        left_out[name] = written.left_out
-        if written.path.is_file():  # not a folder
-            files[written.path.name] = file_hash(written.path)
-    return files, left_out
+        written[name] = export_examples(some, folder / f"{name}.{format}", shape=shape, format=format)
+        path = written[name].path
+        if path.is_file():  # not a folder
+            files[path.name] = file_hash(path)
+    return written, files
 
 
 def _write_evaluation(split: ExampleSplit, documents: Iterable[Document], folder: Path) -> dict[str, str]:
-    """Write the held-out part as an evaluation set; its corpus has no more personal data than the examples."""
+    """Write the held-out part as an evaluation set, with passages whose personal data are as in the examples."""
     if not split.parts.get(_HELD_OUT):
         return {}
     redactor = Redactor()
@@ -206,7 +220,7 @@ def _write_evaluation(split: ExampleSplit, documents: Iterable[Document], folder
         split.parts[_HELD_OUT],
         documents,
         folder / "evaluation",
-        change=lambda text: redactor.redact(text, {}, Counter()),
+        change=lambda passage: redacted_passage(passage, redactor),
     )
     return {f"evaluation/{path.name}": file_hash(path) for path in sorted((folder / "evaluation").iterdir())}
 

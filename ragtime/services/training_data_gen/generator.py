@@ -15,7 +15,8 @@ from ragtime.errors import GenerationError, InvalidArgumentError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import DecisionLog, TextEncoder, TextGenerator
-from ragtime.services.training_data_gen.checks import all_checks, exact_check
+from ragtime.services.training_data_gen.checks import all_checks, least_checks
+from ragtime.services.training_data_gen.collaborators import check_collaborators
 from ragtime.services.training_data_gen.datasets import DatasetReport, check_dataset_request, write_dataset
 from ragtime.services.training_data_gen.example import TrainingExample, checked_examples
 from ragtime.services.training_data_gen.export import ExportReport, export_examples, load_examples
@@ -88,9 +89,17 @@ class TrainingDataGenerator:
             source_options: Names of fields and scales of sources that differ from the usual; ``None`` means the usual.
 
         Raises:
-            InvalidArgumentError: A source is of no known kind, or its file does not exist.
+            InvalidArgumentError: A source is of no known kind, or its file does not exist; or something else is not
+                what it should be. Names the argument.
         """
-        self.settings = settings or get_settings()
+        check_collaborators(
+            settings=settings,
+            encoder=encoder,
+            generator=generator,
+            decision_log=decision_log,
+            source_options=source_options,
+        )
+        self.settings = get_settings() if settings is None else settings
         self._sources = open_sources(
             self.settings,
             documents=documents,
@@ -120,7 +129,8 @@ class TrainingDataGenerator:
             count: How many.
             strategy: ``query_based``, ``conversation_based``, ``synthetic``, ``augmentation``, ``negative_sampling``,
                 or one that was registered.
-            validation: Whether to check them; without, only exact duplicates fall, and personal data stay.
+            validation: Whether to check them; without, only exact duplicates fall. Personal
+                data are blacked out in either case.
 
         Returns:
             Just `count` examples.
@@ -140,7 +150,7 @@ class TrainingDataGenerator:
     def generate_examples(self, count: int, strategy: str = "query_based") -> list[TrainingExample]:
         """Make one batch of examples without checking them: at most `count`, fewer when the sources give fewer.
 
-        Personal data stay in them.
+        Exact duplicates fall, and personal data are blacked out.
 
         Args:
             count: The most.
@@ -180,6 +190,8 @@ class TrainingDataGenerator:
     def augment(self, examples: Iterable[TrainingExample]) -> list[TrainingExample]:
         """Make variations of the queries of examples, each of which still finds its passage; nothing else is checked.
 
+        Personal data are blacked out.
+
         Args:
             examples: The examples.
 
@@ -194,12 +206,14 @@ class TrainingDataGenerator:
     def add_negatives(self, examples: Iterable[TrainingExample]) -> list[TrainingExample]:
         """Mine passages that the queries of examples should not find; what queries and ratings tell of them counts.
 
+        Personal data are blacked out, also in queries and responses.
+
         Args:
             examples: The examples.
 
         Returns:
-            Examples with the same queries and responses, and at least one negative each, those that they had before
-            first. Those for which none was found are left out; ``metrics`` says why.
+            Examples with the same queries and responses, but for personal data, and at least one negative each, those
+            that they had before first. Those for which none was found are left out; ``metrics`` says why.
 
         Raises:
             GenerationError: There is no example, or no document to mine.
@@ -296,7 +310,7 @@ class TrainingDataGenerator:
     def _made(
         run: Run, strategies: Sequence[tuple[Strategy, int | None]], *, validation: bool
     ) -> Iterator[TrainingExample]:
-        checks = all_checks(run.tools, run.staging) if validation else [exact_check(run.staging)]
+        checks = (all_checks if validation else least_checks)(run.tools, run.staging)
         with track("Making examples", total=total_of(strategies), unit="examples") as progress:
             for example in run.examples(strategies, checks):
                 progress.advance()

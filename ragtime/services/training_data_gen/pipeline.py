@@ -22,6 +22,7 @@ from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.ledger import Ledger
 from ragtime.services.training_data_gen.staging import StagedUnit, Staging
 from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Strategy
+from ragtime.services.training_data_gen.strategies.calling import outcomes_from
 from ragtime.services.training_data_gen.tools import Tools
 from ragtime.utils.hashing import text_hash
 from ragtime.utils.workers import WorkerPool
@@ -109,7 +110,7 @@ class Pipeline:
 
         def make(part: Sequence[StagedUnit]) -> tuple[list[list[Outcome]], list[str]]:
             with self._tools.noting() as notes:
-                return strategy.make([unit.body for unit in part], self._tools), notes
+                return outcomes_from(strategy, [unit.body for unit in part], self._tools), notes
 
         made: dict[bytes, list[Outcome]] = {}
         for part, (results, notes) in zip(parts, pool.map(make, parts), strict=True):

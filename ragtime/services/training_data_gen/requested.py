@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ragtime.errors import InvalidArgumentError
-from ragtime.services.training_data_gen.ledger import GenerationMetrics
+from ragtime.services.training_data_gen.ledger import GenerationMetrics, StageLedger
 from ragtime.services.training_data_gen.strategies import Strategy
 
 __all__ = ["check_count", "too_few", "total_of"]
@@ -39,15 +39,20 @@ def too_few(strategy: str, count: int, metrics: GenerationMetrics) -> str:
         The message of a ``GenerationError``.
     """
     fell = f" Of {metrics.candidates:,} candidates fell: {_told(metrics.rejected)}." if metrics.rejected else ""
-    unread = "".join(
-        f" Of {source.candidates:,} records of {source.strategy}, some cannot be used: {_told(source.rejected)}."
-        for source in metrics.sources
-        if source.rejected
-    )
+    unread = "".join(map(_unread, metrics.sources))
     return (
         f"The sources gave {metrics.produced:,} of {count:,} examples by {strategy}.{fell}{unread} "
         "Give more sources, ask for fewer examples, or take another strategy"
     )
+
+
+def _unread(source: StageLedger) -> str:
+    if not source.candidates:
+        return f" There is no record of {source.strategy}."
+    if not source.rejected:
+        return ""
+    some = "some cannot" if source.kept else "none can"
+    return f" Of {source.candidates:,} records of {source.strategy}, {some} be used: {_told(source.rejected)}."
 
 
 def _told(reasons: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ragtime import __version__
 from ragtime.config.settings import Settings
-from ragtime.errors import GenerationError
+from ragtime.errors import GenerationError, InvalidArgumentError
 from ragtime.protocols import TextEncoder, TextGenerator
 from ragtime.services.training_data_gen.checks import Check
 from ragtime.services.training_data_gen.corpus import Corpus
@@ -20,8 +20,9 @@ from ragtime.services.training_data_gen.sources.items import Sources
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.staging import Staging
 from ragtime.services.training_data_gen.strategies.base import Strategy
+from ragtime.services.training_data_gen.strategies.calling import units_from
 from ragtime.services.training_data_gen.tools import Tools
-from ragtime.services.training_data_gen.unfinished import WorkingFile
+from ragtime.services.training_data_gen.unfinished import WorkingFile, unfinished_folder
 from ragtime.utils.hashing import content_hash
 
 __all__ = ["Run", "prepared_run"]
@@ -140,7 +141,7 @@ def prepared_run(
         StorageError: The working file cannot be written.
     """
     reading = Reading(sources)
-    with WorkingFile(settings.data_path("datasets", "unfinished"), seed=settings.seed) as file:
+    with WorkingFile(unfinished_folder(settings), seed=settings.seed) as file:
         staging = file.staging
         _read_documents(staging, reading)
         passages = staging.place_documents()
@@ -153,10 +154,12 @@ def prepared_run(
         file.go_on(key)
         try:
             yield Run(staging, tools, reading, key)
-        except (GenerationError, GeneratorExit):
+        except GeneratorExit:
             raise
-        except BaseException:
-            file.keep()
+        except BaseException as error:
+            # What makes a strategy raise something of its own may pass, such as a server that is down.
+            if not isinstance(error, GenerationError) or error.__cause__ is not None:
+                file.keep()
             raise
 
 
@@ -170,5 +173,10 @@ def _read_documents(staging: Staging, reading: Reading) -> None:
 def _read_units(staging: Staging, reading: Reading, strategies: Sequence[Strategy], tools: Tools) -> None:
     for strategy in strategies:
         with staging.transaction():
-            for unit in strategy.units(reading, tools):
-                staging.add_unit(strategy.name, unit)
+            for unit in units_from(strategy, reading, tools):
+                try:
+                    staging.add_unit(strategy.name, unit)
+                except InvalidArgumentError as error:
+                    raise GenerationError(
+                        f"units() of the strategy {strategy.name!r} must give what JSON can hold: {error}"
+                    ) from None

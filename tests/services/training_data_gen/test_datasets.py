@@ -142,3 +142,56 @@ def test_the_strategies_of_a_mix_do_not_cost_each_other_what_is_not_needed(tmp_p
     # Most of the first two strategies' candidates are not needed; the third makes examples close to these.
     report = generator_of(tmp_path, sources).generate_dataset(30, ["augmentation", "negative_sampling", "query_based"])
     assert dict(report.metrics.balance.by_strategy) == {"augmentation": 10, "negative_sampling": 10, "query_based": 10}
+
+
+def test_rows_are_told_where_they_are_another_number_than_examples(tmp_path: Path) -> None:
+    generator = generator_of(tmp_path, real_sources(14))
+    same = generator.generate_dataset(18, "negative_sampling", folder=tmp_path / "pairs")
+    assert same.rows == same.parts
+    assert "| part | examples |" in (same.folder / "README.md").read_text().splitlines()
+    report = generator.generate_dataset(18, "negative_sampling", folder=tmp_path / "labelled", shape="labelled_pairs")
+    for name, count in report.parts.items():
+        assert len(load_examples(report.folder / f"{name}.jsonl")) == report.rows[name] >= count
+    assert sum(report.parts.values()) == 18 < sum(report.rows.values())
+    assert json.loads((report.folder / "manifest.json").read_text())["rows"] == report.rows
+    card = (report.folder / "README.md").read_text().splitlines()
+    assert "| part | examples | rows |" in card
+    assert f"| train | {report.parts['train']} | {report.rows['train']} |" in card
+
+
+def test_the_card_says_what_is_missing_in_a_part_and_why(tmp_path: Path) -> None:
+    generator = generator_of(tmp_path, real_sources(14))
+    report = generator.generate_dataset(10, "synthetic", folder=tmp_path / "out", shape="triplets")
+    assert set(report.rows.values()) == {0}
+    card = (report.folder / "README.md").read_text()
+    train = report.parts["train"]
+    assert f"- `train` leaves out {train} of its examples: it has no negatives." in card
+    alone = generator.generate_dataset(1, "synthetic", folder=tmp_path / "one")
+    assert alone.misses
+    for name, reason in alone.misses.items():
+        assert f"- `{name}` missed its share of the examples: {reason}." in (alone.folder / "README.md").read_text()
+
+
+def test_the_passages_of_an_evaluation_set_are_those_of_the_examples(tmp_path: Path) -> None:
+    """Personal data have the same names in both: they count from the beginning of the title."""
+    documents = [
+        {
+            "id": f"d{number}",
+            "title": f"The {word} desk, {word}@example.org",
+            "text": f"At the {word} desk ask boss{number}@example.org about keys, or write to {word}@example.org.",
+        }
+        for number, word in enumerate(["amber", "basil", "cedar", "delta", "ember", "flint", "grove", "harbor"])
+    ]
+    queries = [
+        {"id": f"q{number}", "text": f"Who has keys at the {word} desk?", "judgements": {f"d{number}": 1}}
+        for number, word in enumerate(["amber", "basil", "cedar", "delta", "ember", "flint", "grove", "harbor"])
+    ]
+    generator = generator_of(tmp_path, {"documents": documents, "queries": queries})
+    report = generator.generate_dataset(8, shares={"train": 0.5, "test": 0.5})
+    held_out = load_retrieval_set(report.folder / "evaluation")
+    examples = load_examples(report.folder / "examples" / "00001.jsonl")
+    assert "example.org" not in "".join(path.read_text() for path in report.folder.rglob("*.jsonl"))
+    for example in examples:
+        (document_id,) = example.lineage.document_ids
+        assert held_out.corpus[document_id].content == example.response
+        assert "ask [email 2] about keys, or write to [email]." in example.response

@@ -140,6 +140,8 @@ def test_a_failure_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         ("a.xlsx", {}, "tells no format"),
         ("a", {"format": "xml"}, "no format 'xml'"),
         ("a.csv", {"shape": "pair"}, "did you mean 'pairs'"),
+        ("a.parquet.gz", {}, "'a.parquet.gz' ends with .gz, but Parquet compresses itself; leave the .gz out"),
+        ("a.GZ", {"format": "parquet"}, "Parquet compresses itself"),
         ("a.csv", {"shape": "0-tuples"}, "no shape"),
         ("a.csv", {"shape": "-tuples"}, "no shape"),
     ],
@@ -171,6 +173,16 @@ def test_a_wrong_row_is_named(tmp_path: Path, name: str, text: str, message: str
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidArgumentError, match=message):
         load_examples(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("shape", ["messages", "preferences"])
+def test_chats_and_preferences_cannot_be_read_back_and_that_is_said(tmp_path: Path, shape: str, suffix: str) -> None:
+    _needs(suffix)
+    path = tmp_path / f"a.{suffix}"
+    export_examples([GOOD], path, shape=shape)
+    with pytest.raises(InvalidArgumentError, match=f"row 1: found a row of shape '{shape}', which cannot be read back"):
+        load_examples(path)
 
 
 def test_an_unreadable_file_is_an_error_of_storage(tmp_path: Path) -> None:

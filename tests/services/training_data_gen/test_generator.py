@@ -59,6 +59,53 @@ def test_a_batch_without_checks_gives_what_there_is(tmp_path: Path) -> None:
     assert len(toy(tmp_path, documents=3).generate_examples(100, "toy")) == 6
 
 
+@pytest.mark.parametrize("strategy", ["synthetic", "negative_sampling"])
+def test_documents_that_cannot_be_used_are_counted_with_their_reasons(tmp_path: Path, strategy: str) -> None:
+    documents = [{"id": "a"}, {"id": "b", "text": "Some text.", "title": 7}, {"id": "c"}]
+    generator = TrainingDataGenerator(isolated(tmp_path), documents=documents, queries=["How?"])
+    with pytest.raises(GenerationError, match="none of the 3 records of documents can be used: ") as caught:
+        generator.generate_training_data(5, strategy)
+    assert "2 × text is missing" in str(caught.value)
+    assert "1 × title is no text" in str(caught.value)
+    for sources, message in (({"documents": []}, "documents= holds none"), ({"queries": ["How?"]}, "none were given")):
+        with pytest.raises(GenerationError, match=message):
+            TrainingDataGenerator(isolated(tmp_path), **sources).generate_training_data(5, strategy)
+
+
+def test_sources_that_hold_nothing_are_named(tmp_path: Path) -> None:
+    generator = TrainingDataGenerator(isolated(tmp_path), documents=[], queries=[], feedback=[{"query": "How?"}])
+    assert list(generator.iter_training_data()) == []
+    assert {source.strategy: (source.candidates, source.kept) for source in generator.metrics.sources} == {
+        "documents": (0, 0),
+        "feedback": (1, 0),
+        "queries": (0, 0),
+    }
+    with pytest.raises(GenerationError, match=r"no record of documents\. Of 1 records of feedback, none can"):
+        generator.generate_training_data(1)
+
+
+def test_personal_data_stand_in_no_example_whether_it_is_checked_or_not(tmp_path: Path) -> None:
+    documents = [
+        {"id": "d", "text": "Write to ada@example.org about the lamp of the hall, and about its old switch."},
+        {"id": "e", "text": "The garden has a lamp, too. Its keeper is bob@example.org, by the gate, at any time."},
+        *toy_documents(8),
+    ]
+    own = [TrainingExample(query="Is ada@example.org right for the lamp of the hall?", response=documents[0]["text"])]
+    generator = TrainingDataGenerator(isolated(tmp_path), documents=documents)
+    for made in (
+        generator.generate_examples(50, "synthetic"),
+        generator.generate_training_data(25, "synthetic", validation=False),
+        generator.augment(own),
+        generator.add_negatives(own),
+    ):
+        assert "@example.org" not in "".join(example.model_dump_json() for example in made)
+        assert any(example.metadata.get("redacted") for example in made)
+        assert [stage.stage for stage in generator.metrics.stages] == ["make", "personal_data", "duplicates", "choose"]
+    (mined,) = generator.add_negatives(own)
+    assert mined.query == "Is [email] right for the lamp of the hall?"
+    assert mined.lineage.example_ids == (own[0].id,)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

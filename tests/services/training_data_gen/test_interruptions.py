@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ragtime.errors import BackendCancelledError, StorageError
+from ragtime.errors import BackendCancelledError, GenerationError, StorageError
 from ragtime.services.training_data_gen import TrainingExample
 from ragtime.testing import ScriptedGenerator
 from tests.services.training_data_gen.real_sources import generator_of, real_sources
@@ -133,6 +133,28 @@ def test_ctrl_c_while_reading_leaves_nothing(tmp_path: Path) -> None:
     generator = generator_of(tmp_path, {"documents": StopsWhileRead()})  # type: ignore[dict-item]
     with pytest.raises(KeyboardInterrupt):
         generator.generate_training_data(3, "synthetic")
+    assert not unfinished(tmp_path)
+
+
+class Breaks(Sequence[dict[str, str]]):
+    """A source of somebody's own that fails half way."""
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, place: Any) -> Any:
+        if place == 5:
+            raise ConnectionResetError("user:secret@host")
+        return {"id": str(place), "text": f"Where is the lamp of room {place}?", "query": "Where?", "rating": 5}
+
+
+@pytest.mark.parametrize("kind", ["documents", "queries", "feedback", "examples", "conversations"])
+def test_a_source_that_fails_is_named_and_its_error_is_the_cause(tmp_path: Path, kind: str) -> None:
+    sources: Any = {"documents": [{"id": "d", "text": "Some text about a lamp."}], kind: Breaks()}
+    strategy = {"examples": "augmentation", "conversations": "conversation_based"}.get(kind, "query_based")
+    with pytest.raises(GenerationError, match=f"^What was given as {kind}= cannot be read: Conn.*Error$") as caught:
+        generator_of(tmp_path, sources).generate_training_data(3, strategy)
+    assert isinstance(caught.value.__cause__, ConnectionResetError)
     assert not unfinished(tmp_path)
 
 

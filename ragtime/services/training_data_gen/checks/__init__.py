@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ragtime.services.training_data_gen.checks.duplicates import DuplicateCheck, ExactCheck
 from ragtime.services.training_data_gen.checks.round_trip import RoundTripCheck
-from ragtime.services.training_data_gen.quality import QualityCheck
+from ragtime.services.training_data_gen.quality import QualityCheck, RedactionCheck
 from ragtime.services.training_data_gen.staging import Staging
 from ragtime.services.training_data_gen.tools import Tools
 from ragtime.services.training_data_gen.verdict import Check, Verdict
 
-__all__ = ["Check", "Verdict", "all_checks", "exact_check"]
+__all__ = ["Check", "Verdict", "all_checks", "least_checks"]
 
 
 def all_checks(tools: Tools, staging: Staging) -> list[Check]:
@@ -17,6 +17,6 @@ def all_checks(tools: Tools, staging: Staging) -> list[Check]:
     return [QualityCheck(tools), RoundTripCheck(tools), DuplicateCheck(tools, staging)]
 
 
-def exact_check(staging: Staging) -> Check:
-    """Return the one check that is always made: that no example is there twice."""
-    return ExactCheck(staging)
+def least_checks(tools: Tools, staging: Staging) -> list[Check]:
+    """Return the checks that are always made: personal data are blacked out, and no example is there twice."""
+    return [RedactionCheck(tools), ExactCheck(staging)]

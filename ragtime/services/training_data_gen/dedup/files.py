@@ -5,30 +5,28 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragtime.errors import StorageError
+from ragtime.services.training_data_gen.dedup.rows import Rows
 from ragtime.services.training_data_gen.dedup.runs import Entries
 from ragtime.services.training_data_gen.dedup.shingles import Hashes
 from ragtime.utils.extras import LazyModule
-from ragtime.utils.files import parse_json_object, write_bytes, write_json
+from ragtime.utils.files import parse_json_object, write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
 else:
     np = LazyModule("numpy")
 
-__all__ = ["DedupFiles", "NewRow"]
+__all__ = ["DIGEST_BYTES", "DedupFiles"]
 
 DIGEST_BYTES = 16
 
 _FORMAT = 1
 _DATA = ("rows.bin", "hashes.bin", "ids.bin")
-
-NewRow = tuple[bytes, str, Hashes]
-"""What is kept of a text: digest, id, sketch."""
 
 
 class DedupFiles:
@@ -41,9 +39,18 @@ class DedupFiles:
         header: Lengths, runs and settings, as they were written last.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
-        """Open `folder`, or make it; `settings` must be those that it was made with."""
-        self._folder = folder
+    def __init__(self, folder: Path, settings: Mapping[str, object], *, durable: bool = True) -> None:
+        """Open `folder`, or make it; `settings` must be those that it was made with.
+
+        Args:
+            folder: The folder.
+            settings: What the index depends on.
+            durable: Whether :meth:`commit` waits until the disk has all, or leaves that to the system.
+
+        Raises:
+            StorageError: The folder cannot be read or written, is open elsewhere, or was made with other settings.
+        """
+        self._folder, self._durable = folder, durable
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -94,7 +101,7 @@ class DedupFiles:
                     raise StorageError(f"{str(self._folder / name)!r} is shorter than the header tells")
                 file.truncate(length)
         named = set(self.header["runs"])
-        for path in self._folder.glob("run-*.bin"):
+        for path in self._folder.glob("run-*"):
             if path.name not in named:
                 path.unlink()
 
@@ -123,15 +130,15 @@ class DedupFiles:
         first = int(self._rows["ids"][row - 1]) if row else 0
         return bytes(self._ids[first : int(self._rows["ids"][row])]).decode("utf-8", "surrogatepass")
 
-    def commit(self, rows: Sequence[NewRow], runs: list[Entries]) -> None:
+    def commit(self, rows: Rows, runs: list[Entries]) -> None:
         """Append rows and write the runs that are not on disk yet; afterwards they count."""
         table = np.empty(len(rows), np.dtype([("digest", f"V{DIGEST_BYTES}"), ("hashes", "<u8"), ("ids", "<u8")]))
-        names = [one.encode("utf-8", "surrogatepass") for _, one, _ in rows]
-        sketches = [hashes for _, _, hashes in rows]
-        table["digest"] = np.frombuffer(b"".join(digest for digest, _, _ in rows), f"V{DIGEST_BYTES}")
-        for column, some in (("hashes", sketches), ("ids", names)):
-            table[column] = np.cumsum([len(one) for one in some], dtype=np.uint64) + np.uint64(self.header[column])
-        flat = np.concatenate([np.empty(0, np.uint32), *sketches]).astype("<u4")
+        names = [one.encode("utf-8", "surrogatepass") for one in rows.ids]
+        table["digest"] = np.frombuffer(b"".join(rows.digests), f"V{DIGEST_BYTES}")
+        sizes = [np.empty(0, np.int64), *(np.diff(block.offsets) for block in rows.blocks)]
+        for column, some in (("hashes", np.concatenate(sizes)), ("ids", list(map(len, names)))):
+            table[column] = np.cumsum(some, dtype=np.uint64) + np.uint64(self.header[column])
+        flat = np.concatenate([np.empty(0, np.uint32), *(block.hashes for block in rows.blocks)]).astype("<u4")
         header = dict(self.header)
         header.update(
             batches=header["batches"] + 1, rows=header["rows"] + len(rows), hashes=header["hashes"] + len(flat)
@@ -144,19 +151,29 @@ class DedupFiles:
             for name, data in zip(_DATA, (table.tobytes(), flat.tobytes(), b"".join(names)), strict=True):
                 with (self._folder / name).open("ab") as file:
                     file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+                    if self._durable:
+                        file.flush()
+                        os.fsync(file.fileno())
             for number, run in enumerate(runs):
                 name = kept.get(id(run)) or f"run-{header['batches']}-{number}.bin"
                 if id(run) not in kept:
-                    write_bytes(self._folder / name, run.astype("<u8").tobytes())
+                    self._put(name, run.astype("<u8").tobytes())
                 header["runs"].append(name)
+            self._put("index.json", json.dumps(header).encode() + b"\n")
         except OSError as error:
             raise StorageError(f"Cannot write the index in {str(self._folder)!r}: {error.strerror}") from error
-        write_json(self._folder / "index.json", header, indent=None)
         self.header = header
         self._cut()
         self._map()
+
+    def _put(self, name: str, data: bytes) -> None:
+        """Write a file at once: whoever opens the folder finds all of it, or none."""
+        if self._durable:
+            write_bytes(self._folder / name, data)
+        else:
+            new = self._folder / f"{name}.new"
+            new.write_bytes(data)
+            new.replace(self._folder / name)
 
     def close(self) -> None:
         """Release the lock."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragtime.services.training_data_gen.dedup.minhash import band_keys, bands_for, similarities, sketch
+from ragtime.services.training_data_gen.dedup.bitmaps import Bitmaps
+from ragtime.services.training_data_gen.dedup.buckets import buckets_of, is_indexed, members_of, shared_entries
+from ragtime.services.training_data_gen.dedup.minhash import similarities, sketches_of
 from ragtime.services.training_data_gen.dedup.shingles import (
     Offsets,
     ShingleSets,
-    normalize_text,
+    distinct_sorted,
+    normalize_texts,
     shingle_texts,
 )
 from ragtime.utils.extras import LazyModule
@@ -29,7 +32,7 @@ def group_near_duplicates(texts: Sequence[str], *, threshold: float = 0.8) -> Of
 
     Two texts are near-duplicates when they are equal but for case and spaces, or when the Jaccard similarity of their
     shingles, those of :func:`shingle_texts`, reaches the threshold. A group may hold texts that are less alike than
-    that when others stand between them.
+    that when others stand between them. Of pairs just at the threshold, one in 200 may be missed.
 
     Args:
         texts: The texts.
@@ -38,7 +41,7 @@ def group_near_duplicates(texts: Sequence[str], *, threshold: float = 0.8) -> Of
     Returns:
         A number for each text, int64: the position of the first text of its group.
     """
-    normal = [normalize_text(text) for text in texts]
+    normal = normalize_texts(texts)
     first: dict[str, int] = {}
     places = np.fromiter((first.setdefault(text, place) for place, text in enumerate(normal)), np.int64, len(normal))
     distinct = [text for text in first if text]
@@ -71,41 +74,40 @@ class _Roots:
 
 
 def _connect(sets: ShingleSets, roots: _Roots, threshold: float) -> None:
-    keys = band_keys(sets, bands_for(threshold))
-    count, width = keys.shape
-    entries = np.sort((keys.astype(np.int64) << 32).ravel() | np.repeat(np.arange(count), width))
-    tried = np.empty(0, np.int64)
+    order = np.argsort(np.diff(sets.offsets), kind="stable")  # members of buckets are numbered by size from here on
+    sets, count = sets.take(order), len(order)
+    sketches = sketches_of(sets)
+    entries = shared_entries(sets, threshold)
+    bitmaps, tried = Bitmaps(sets), np.empty(0, np.int64)  # pairs, each in one number, ascending
+    current, joins = np.arange(count), 0
     # Neighbours in a bucket first, then the next but one, and so on: what is joined already needs no look, so that a
     # bucket of many near-duplicates costs as many comparisons as it has members, not their square.
     for step in range(1, len(entries)):
-        current = roots.all()
-        entries = _unsettled(entries, current)
-        buckets, members = entries >> 32, entries & 0xFFFFFFFF
+        if joins:
+            current, joins = roots.all()[order], 0
+            entries = _unsettled(entries, current)
+        buckets, members = buckets_of(entries), members_of(entries)
         same = np.flatnonzero(buckets[:-step] == buckets[step:])
         if not len(same):
             return
-        same = same[current[members[same]] != current[members[same + step]]]
-        pairs = _distinct(members[same] * count + members[same + step])
-        pairs = pairs[tried[np.searchsorted(tried, pairs) % len(tried)] != pairs] if len(tried) else pairs
-        tried = np.sort(np.concatenate([tried, pairs]))
-        for start in range(0, len(pairs), _PAIRS):
-            left, right = (some.tolist() for some in np.divmod(pairs[start : start + _PAIRS], count))
-            alike = similarities([sketch(sets.of(one)) for one in left], [sketch(sets.of(one)) for one in right])
-            for place in np.flatnonzero(alike >= threshold).tolist():
-                roots.join(left[place], right[place])
-
-
-def _distinct(values: Offsets) -> Offsets:
-    """Sort, and leave out repeats; numpy's own looks them up in a hash table, which takes far longer here."""
-    ranked = np.sort(values)
-    return np.asarray(ranked[np.diff(ranked, prepend=-1) != 0])
+        same = same[is_indexed(entries[same]) & (current[members[same]] != current[members[same + step]])]
+        same = same[bitmaps.may_reach(members[same], members[same + step], threshold)]
+        numbers = distinct_sorted(members[same] * count + members[same + step])
+        places = np.searchsorted(tried, numbers)
+        new = np.append(tried, -1)[places] != numbers
+        tried, numbers = np.insert(tried, places[new], numbers[new]), numbers[new]
+        for start in range(0, len(numbers), _PAIRS):
+            smaller, larger = np.divmod(numbers[start : start + _PAIRS], count)
+            scores = similarities(list(map(sketches.of, smaller.tolist())), list(map(sketches.of, larger.tolist())))
+            alike = scores >= threshold
+            joins += int(alike.sum())
+            for one, other in zip(order[smaller[alike]].tolist(), order[larger[alike]].tolist(), strict=True):
+                roots.join(one, other)
 
 
 def _unsettled(entries: Offsets, roots: Offsets) -> Offsets:
     """Leave out the buckets whose members are all in one group."""
-    if not len(entries):
-        return entries
-    starts = np.flatnonzero(np.diff(entries >> 32, prepend=-1))
-    own = roots[entries & 0xFFFFFFFF]
+    starts = np.flatnonzero(np.diff(buckets_of(entries), prepend=-1))
+    own = roots[members_of(entries)]
     mixed = np.minimum.reduceat(own, starts) != np.maximum.reduceat(own, starts)
     return np.asarray(entries[np.repeat(mixed, np.diff(starts, append=len(entries)))])

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from ragtime.errors import InvalidArgumentError, StorageError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import TextEncoder
-from ragtime.services.training_data_gen.dedup.files import DIGEST_BYTES, DedupFiles, NewRow
+from ragtime.services.training_data_gen.dedup.files import DIGEST_BYTES, DedupFiles
+from ragtime.services.training_data_gen.dedup.matches import (
+    EXACT,
+    MEANT,
+    NEAR,
+    RUNGS,
+    Duplicate,
+    Kept,
+    Matches,
+)
 from ragtime.services.training_data_gen.dedup.meaning import MeaningRung
-from ragtime.services.training_data_gen.dedup.minhash import band_keys, bands_for, similarities, sketch
+from ragtime.services.training_data_gen.dedup.minhash import band_keys, bands_for, similarities, sketches_of
+from ragtime.services.training_data_gen.dedup.rows import Rows
 from ragtime.services.training_data_gen.dedup.runs import Entries, entries_of, find_rows, merge_runs
 from ragtime.services.training_data_gen.dedup.shingles import (
     Hashes,
     ShingleSets,
+    distinct_sorted,
     keep_apart,
-    normalize_text,
+    normalize_texts,
     shingle_texts,
 )
 from ragtime.utils.extras import LazyModule
@@ -34,45 +44,12 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-__all__ = ["DedupIndex", "Duplicate", "Kept", "Rung"]
-
-Rung = Literal["exact", "minhash", "embedding"]
-"""What found a duplicate."""
-
-_RUNGS: tuple[Rung, ...] = ("exact", "minhash", "embedding")
-
-Found = list[tuple[int, float]]
+__all__ = ["DedupIndex"]
 
 _PAIRS = 4096  # that are verified at once
-_AT_ONCE = 512  # texts that are compared with each other at once; even if all are alike, their pairs stay few
+_AT_ONCE = 1024  # texts that are compared with each other at once; even if all share a band, their pairs stay few
 
 _log = get_logger(__name__)
-
-
-class Kept(NamedTuple):
-    """A text that repeats nothing.
-
-    Attributes:
-        id: Its id.
-    """
-
-    id: str
-
-
-class Duplicate(NamedTuple):
-    """A text that repeats one that was kept.
-
-    Attributes:
-        id: Its id.
-        of: Id of the text that was kept.
-        rung: What found it: the same normalised text, enough shared shingles, or nearly the same vector.
-        similarity: 1, their Jaccard similarity, or their cosine.
-    """
-
-    id: str
-    of: str
-    rung: Rung
-    similarity: float
 
 
 class DedupIndex:
@@ -114,14 +91,20 @@ class DedupIndex:
             "cosine": None if encoder is None else cosine,
             "encoder": None if encoder is None else encoder.fingerprint("passage"),
         }
-        self._new: list[NewRow] = []
+        self._new = Rows()
         self._runs: list[Entries] = []
         self._batches = 0
         self._closed = False
 
     @classmethod
     def open(
-        cls, folder: str | Path, *, threshold: float = 0.8, encoder: TextEncoder | None = None, cosine: float = 0.95
+        cls,
+        folder: str | Path,
+        *,
+        threshold: float = 0.8,
+        encoder: TextEncoder | None = None,
+        cosine: float = 0.95,
+        durable: bool = True,
     ) -> Self:
         """Open the index in a folder, and make it when there is none.
 
@@ -134,6 +117,9 @@ class DedupIndex:
             threshold: As for the constructor.
             encoder: As for the constructor.
             cosine: As for the constructor.
+            durable: Whether a batch that counts is on the disk, and so outlives a power failure. Without, writing it
+                there is left to the system: a process that is killed loses nothing, but after a power failure the
+                folder must be thrown away. That is for working folders that are made anew anyway.
 
         Returns:
             The index; close it, or use it in a ``with`` statement.
@@ -145,8 +131,9 @@ class DedupIndex:
         """
         index = cls(threshold=threshold, encoder=encoder, cosine=cosine)
         with log_operation(_log, "open_dedup_index", folder=str(folder)) as operation:
-            index._files = DedupFiles(Path(folder), index._settings)
+            index._files = DedupFiles(Path(folder), index._settings, durable=durable)
             index._runs, index._batches = index._files.runs, index._files.header["batches"]
+            index._new = Rows(index._files.header["rows"])
             if index._meaning is not None:
                 try:
                     index._meaning.open(Path(folder) / "vectors", rows=len(index))
@@ -157,16 +144,12 @@ class DedupIndex:
         return index
 
     def __len__(self) -> int:
-        return self._committed + len(self._new)
+        return self._new.first + len(self._new)
 
     @property
     def batches(self) -> int:
         """How many batches were added, so that whoever was interrupted knows where to go on."""
         return self._batches
-
-    @property
-    def _committed(self) -> int:
-        return self._files.header["rows"] if self._files is not None else 0
 
     def add(self, items: Iterable[tuple[str, str]], *, scopes: Sequence[str] | None = None) -> list[Kept | Duplicate]:
         """Take a batch.
@@ -195,9 +178,9 @@ class DedupIndex:
                 found = self._add(batch, scopes)
                 if self._files is not None:
                     self._files.commit(self._new, self._runs)
-                    self._new, self._runs = [], self._files.runs
+                    self._new, self._runs = Rows(len(self)), self._files.runs
             except BaseException:
-                del self._new[state[0] :]
+                self._new.truncate(state[0])
                 self._runs = state[1]
                 if self._meaning is not None:
                     self._meaning.forget(len(self))
@@ -207,7 +190,7 @@ class DedupIndex:
         return found
 
     def _add(self, batch: Sequence[tuple[str, str]], scopes: Sequence[str]) -> list[Kept | Duplicate]:
-        texts = [normalize_text(text) for _, text in batch]
+        texts = normalize_texts([text for _, text in batch])
         digests = [
             hashlib.blake2b(
                 f"{scope}\0{text}".encode("utf-8", "surrogatepass") if scope else text.encode("utf-8", "surrogatepass"),
@@ -215,26 +198,26 @@ class DedupIndex:
             ).digest()
             for text, scope in zip(texts, scopes, strict=True)
         ]
-        order = sorted(range(len(batch)), key=lambda place: (digests[place], batch[place][0], place))
-        equal: defaultdict[bytes, list[int]] = defaultdict(list)
-        for place in order:
-            equal[digests[place]].append(place)
-        decided: dict[int, Kept | Duplicate] = {}
-        distinct = list(equal.items())
+        leaders: dict[bytes, int] = {}  # of equal texts, the one with the smallest id
+        for place, digest in enumerate(digests):
+            if batch[leaders.setdefault(digest, place)][0] > batch[place][0]:
+                leaders[digest] = place
+        distinct = sorted(leaders)
+        decided: dict[bytes, Kept | Duplicate] = {}
         for first in range(0, len(distinct), _AT_ONCE):
             some = distinct[first : first + _AT_ONCE]
-            leaders = [places[0] for _, places in some]
+            places = [leaders[digest] for digest in some]
             verdicts = self._judge(
-                [batch[place][0] for place in leaders],
-                [texts[place] for place in leaders],
-                [one for one, _ in some],
-                [scopes[place] for place in leaders],
+                [batch[place][0] for place in places],
+                [texts[place] for place in places],
+                some,
+                [scopes[place] for place in places],
             )
-            for (_, places), verdict in zip(some, verdicts, strict=True):
-                decided[places[0]] = verdict
-                repeated = Duplicate("", verdict.id, "exact", 1.0) if isinstance(verdict, Kept) else verdict
-                decided.update((place, repeated._replace(id=batch[place][0])) for place in places[1:])
-        return [decided[place] for place in range(len(batch))]
+            decided.update(zip(some, verdicts, strict=True))
+        return [
+            decided[digest] if leaders[digest] == place else _repetition(decided[digest], batch[place][0])
+            for place, digest in enumerate(digests)
+        ]
 
     def _judge(
         self, ids: list[str], texts: list[str], digests: list[bytes], scopes: list[str]
@@ -243,36 +226,39 @@ class DedupIndex:
         sets = shingle_texts(texts)
         if any(scopes):
             sets = keep_apart(sets, scopes)
-        sketches = [sketch(sets.of(place)) for place in range(len(texts))]
+        sketches = sketches_of(sets)
         keys = self._keys(sets, digests)
         first = len(self)  # rows from here on are places in this call, as if all were kept
-        exact, alike = self._candidates(keys, digests, sketches, first)
-        vectors, meant = self._compare(texts, exact, alike, first)
-        rows: dict[int, int] = {}  # of those that are kept, by the rows they would have had
-        verdicts: list[Kept | Duplicate] = []
-        for place, one in enumerate(ids):
-            for rung, some in zip(_RUNGS, (exact[place], alike[place], meant[place]), strict=True):
-                there = [(row, score) for row, score in some if row < first or row in rows]
-                if there:
-                    row, score = min(there, key=lambda pair: (-pair[1], pair[0]))
-                    verdicts.append(Duplicate(one, self._id(rows.get(row, row)), rung, score))
-                    break
-            else:
-                rows[first + place] = len(self)
-                self._new.append((digests[place], one, sketches[place]))
-                verdicts.append(Kept(one))
-        kept = np.fromiter((row - first for row in rows), np.int64, len(rows))
-        if len(kept):
-            new = entries_of(keys[kept], np.fromiter(rows.values(), np.int64, len(rows)))
+        matches = self._candidates(keys, digests, sketches, first)
+        vectors: Matrix | None = None
+        if self._meaning is not None:
+            vectors, meant = self._compare(self._meaning, texts, matches, first)
+            matches = matches.joined(meant)
+        dropped: dict[int, tuple[int, int, float]] = {}
+        for place, rung, row, score in matches.best_first():
+            if place not in dropped and (row < first or row - first not in dropped):
+                dropped[place] = rung, row, score
+        kept = np.ones(len(ids), np.bool_)
+        kept[list(dropped)] = False
+        rows = (first + np.cumsum(kept) - 1).tolist()  # of those that are kept
+        places = np.flatnonzero(kept)
+        chosen = places.tolist()
+        self._new.extend([digests[place] for place in chosen], [ids[place] for place in chosen], sketches.take(places))
+        if chosen:
+            new = entries_of(keys[places], np.arange(first, first + len(chosen)))
             self._runs = merge_runs([*self._runs, new])
-            if self._meaning is not None:
-                self._meaning.keep(list(rows.values()), np.stack([vectors[place] for place in kept.tolist()]))
+            if self._meaning is not None and vectors is not None:
+                self._meaning.keep([rows[place] for place in chosen], vectors[places])
+        verdicts: list[Kept | Duplicate] = [Kept(one) for one in ids]
+        for place, (rung, row, score) in dropped.items():
+            keeper = row if row < first else rows[row - first]
+            verdicts[place] = Duplicate(ids[place], self._holder(keeper).id(keeper), RUNGS[rung], score)
         return verdicts
 
     def _keys(self, sets: ShingleSets, digests: list[bytes]) -> Hashes:
         """Return the band keys of texts, after one that stands for the whole text."""
         keys = np.empty((len(digests), self._bands.number + 1), np.uint32)
-        keys[:] = np.array([int.from_bytes(digest[:4], "little") for digest in digests], np.uint32)[:, None]
+        keys[:] = np.frombuffer(b"".join(digests), "<u4")[:: DIGEST_BYTES // 4, None]
         sizes = np.diff(sets.offsets)
         there = np.flatnonzero(sizes)  # a blank text has no shingles
         if len(there):
@@ -280,59 +266,57 @@ class DedupIndex:
             keys[there, 1:] = band_keys(ShingleSets(sets.hashes, offsets), self._bands)
         return keys
 
-    def _candidates(
-        self, keys: Hashes, digests: list[bytes], sketches: list[Hashes], first: int
-    ) -> tuple[list[Found], list[Found]]:
-        """Find for each text the rows of equal texts, and those that share enough shingles."""
+    def _candidates(self, keys: Hashes, digests: list[bytes], sketches: ShingleSets, first: int) -> Matches:
+        """Find the rows of equal texts, and those that share enough shingles."""
         runs = [*self._runs, entries_of(keys, np.arange(first, first + len(keys)))]
         places, rows = find_rows(runs, keys)
         earlier = rows < first + places
-        pairs = np.unique((places[earlier] << 32) | rows[earlier])
+        pairs = distinct_sorted((places[earlier] << 32) | rows[earlier])
         places, rows = pairs >> 32, pairs & 0xFFFFFFFF
-        exact: list[Found] = [[] for _ in digests]
-        alike: list[Found] = [[] for _ in digests]
-        near: list[tuple[int, int]] = []
-        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
-            if row < first and self._digest(row) == digests[place]:
-                exact[place].append((row, 1.0))
-            else:
-                near.append((place, row))
-        for start in range(0, len(near), _PAIRS):
-            some = near[start : start + _PAIRS]
-            scores = similarities(
-                [sketches[place] for place, _ in some],
-                [sketches[row - first] if row >= first else self._sketch(row) for _, row in some],
+        kept = rows < first
+        same = np.zeros(len(pairs), np.bool_)
+        same[kept] = [
+            self._holder(row).digest(row) == digests[place]
+            for place, row in zip(places[kept].tolist(), rows[kept].tolist(), strict=True)
+        ]
+        dropped = np.zeros(len(keys), np.bool_)
+        dropped[places[same]] = True
+        scores = same.astype(np.float64)
+        # By row: what repeats a text that is kept is known before others would be compared with it, which need not be
+        # done. So many texts that are all alike cost as many comparisons as there are, not their square.
+        left = np.lexsort((places, rows))
+        left = left[~dropped[places[left]]]
+        while len(left):
+            some, left = left[:_PAIRS], left[_PAIRS:]
+            of = rows[some].tolist()
+            scores[some] = similarities(
+                [sketches.of(place) for place in places[some].tolist()],
+                [sketches.of(row - first) if row >= first else self._holder(row).sketch(row) for row in of],
             )
-            for (place, row), score in zip(some, scores.tolist(), strict=True):
-                if score >= self.threshold:
-                    alike[place].append((row, score))
-        return exact, alike
+            like = some[scores[some] >= self.threshold]
+            for place, row in zip(places[like].tolist(), rows[like].tolist(), strict=True):
+                dropped[place] |= row < first or not dropped[row - first]
+            left = left[(rows[left] < first) | ~dropped[np.maximum(rows[left] - first, 0)]]
+        alike = scores >= self.threshold
+        return Matches(places[alike], np.where(same[alike], EXACT, NEAR), rows[alike], scores[alike])
 
-    def _compare(
-        self, texts: list[str], exact: list[Found], alike: list[Found], first: int
-    ) -> tuple[dict[int, Matrix], list[Found]]:
+    def _compare(self, meaning: MeaningRung, texts: list[str], matches: Matches, first: int) -> tuple[Matrix, Matches]:
         """Embed what is not known as a duplicate of an earlier batch, and find what it is too like."""
-        meant: list[Found] = [[] for _ in texts]
-        if self._meaning is None:
-            return {}, meant
-        known = [any(row < first for row, _ in [*exact[place], *alike[place]]) for place in range(len(texts))]
-        open_ones = [place for place in range(len(texts)) if not known[place]]
-        vectors, found = self._meaning.compare([texts[place] for place in open_ones], first_row=first)
-        for place, some in zip(open_ones, found, strict=True):
-            meant[place] = [(row if row < first else first + open_ones[row - first], score) for row, score in some]
-        return dict(zip(open_ones, vectors, strict=True)), meant
+        unknown = np.ones(len(texts), np.bool_)
+        unknown[matches.places[matches.rows < first]] = False
+        open_ones = np.flatnonzero(unknown).tolist()
+        embedded, found = meaning.compare([texts[place] for place in open_ones], first_row=first)
+        vectors = np.zeros((len(texts), embedded.shape[1]), np.float32)
+        vectors[unknown] = embedded
+        meant = [
+            (place, MEANT, row if row < first else first + open_ones[row - first], score)
+            for place, some in zip(open_ones, found, strict=True)
+            for row, score in some
+        ]
+        return vectors, Matches.of(meant)
 
-    def _digest(self, row: int) -> bytes:
-        committed = self._committed
-        return self._new[row - committed][0] if self._files is None or row >= committed else self._files.digest(row)
-
-    def _id(self, row: int) -> str:
-        committed = self._committed
-        return self._new[row - committed][1] if self._files is None or row >= committed else self._files.id(row)
-
-    def _sketch(self, row: int) -> Hashes:
-        committed = self._committed
-        return self._new[row - committed][2] if self._files is None or row >= committed else self._files.sketch(row)
+    def _holder(self, row: int) -> Rows | DedupFiles:
+        return self._new if self._files is None or row >= self._new.first else self._files
 
     def close(self) -> None:
         """Release the files; a closed index takes no more batches."""
@@ -349,3 +333,8 @@ class DedupIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _repetition(verdict: Kept | Duplicate, one: str) -> Duplicate:
+    """Say of a text what was said of the one in its batch that it equals."""
+    return Duplicate(one, verdict.id, "exact", 1.0) if isinstance(verdict, Kept) else verdict._replace(id=one)

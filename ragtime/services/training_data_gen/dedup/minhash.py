@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-__all__ = ["KEPT_HASHES", "Bands", "band_keys", "bands_for", "similarities", "sketch"]
+__all__ = ["KEPT_HASHES", "Bands", "band_keys", "bands_for", "similarities", "sketches_of"]
 
 KEPT_HASHES = 192
 """Hashes that are kept of a text, the least ones: all of a text of up to 196 words, else a sample of its shingles."""
@@ -82,9 +82,14 @@ def band_keys(sets: ShingleSets, bands: Bands) -> Hashes:
     return np.ascontiguousarray((keys >> np.uint64(32)).astype(np.uint32).T)
 
 
-def sketch(hashes: Hashes) -> Hashes:
-    """Return the least hashes of a set, which stand for it."""
-    return hashes[:KEPT_HASHES]
+def sketches_of(sets: ShingleSets) -> ShingleSets:
+    """Return the least hashes of each set, which stand for it."""
+    sizes = np.diff(sets.offsets)
+    if not len(sizes) or sizes.max() <= KEPT_HASHES:
+        return sets
+    ranks = np.arange(len(sets.hashes)) - np.repeat(sets.offsets[:-1], sizes)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.minimum(sizes, KEPT_HASHES))])
+    return ShingleSets(sets.hashes[ranks < KEPT_HASHES], offsets)
 
 
 def similarities(first: list[Hashes], second: list[Hashes]) -> npt.NDArray[np.float64]:

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-__all__ = ["Hashes", "Offsets", "ShingleSets", "keep_apart", "normalize_text", "shared_counts", "shingle_texts"]
+__all__ = [
+    "Hashes",
+    "Offsets",
+    "ShingleSets",
+    "distinct_sorted",
+    "keep_apart",
+    "normalize_text",
+    "normalize_texts",
+    "ranges",
+    "shared_counts",
+    "shingle_texts",
+]
 
 Hashes: TypeAlias = "npt.NDArray[np.uint32]"
 Offsets: TypeAlias = "npt.NDArray[np.int64]"
@@ -33,6 +44,9 @@ SHORT = 4 * WORDS
 _CHUNK = 1 << 16  # characters that are hashed at once: the arrays for them stay in the cache
 _BASE = 0x9E3779B97F4A7C15  # odd, so that its powers have inverses modulo 2**64
 _INVERSE = pow(_BASE, -1, 1 << 64)
+_ASCII = tuple(map(chr, range(128)))
+_NORMAL = bytes(ord(" " if sign.isspace() else sign.lower()) for sign in _ASCII) + bytes(128)
+_WORD_SIGNS = bytes(sign.isalnum() for sign in _ASCII) + b"\1" * 128  # whatever is no ASCII is part of a word
 _MULTIPLIERS = tuple(pow(0xD1342543DE82EF95, power, 1 << 64) for power in range(1, max(WORDS, CHARACTERS) + 1))
 
 
@@ -51,12 +65,44 @@ class ShingleSets(NamedTuple):
         """Return the hashes of one text."""
         return self.hashes[self.offsets[place] : self.offsets[place + 1]]
 
+    def take(self, places: Offsets) -> ShingleSets:
+        """Return the sets of some texts, which share no memory with these."""
+        sizes = np.diff(self.offsets)[places]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+        return ShingleSets(self.hashes[ranges(self.offsets[places], sizes)], offsets)
+
 
 def normalize_text(text: str) -> str:
     """Bring a text to the form in which equal texts are equal: Unicode's NFKC, no case, single spaces."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(text.lower().split())
+
+
+def normalize_texts(texts: Sequence[str]) -> list[str]:
+    """Normalise many texts as :func:`normalize_text` does, those in ASCII all at once."""
+    plain = [text for text in texts if text.isascii()]
+    done = (text for chunk in _chunks(plain) for text in _normalize_plain(chunk))
+    return [next(done) if text.isascii() else normalize_text(text) for text in texts]
+
+
+def _normalize_plain(texts: Sequence[str]) -> Iterator[str]:
+    joined = "".join(texts).encode("ascii").translate(_NORMAL)
+    codes = np.frombuffer(joined, np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    space = codes == ord(" ")
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    starts = starts[starts < len(codes)]
+    surplus = space.copy()
+    surplus[1:] &= space[:-1]
+    surplus[starts] = space[starts]
+    if surplus.any():
+        joined = codes[~surplus].tobytes()
+        ends = ends - np.concatenate([np.zeros(1, np.int64), np.cumsum(surplus)])[ends]
+    whole, first = joined.decode("ascii"), 0
+    for last in ends.tolist():
+        yield whole[first : last - 1 if last > first and whole[last - 1] == " " else last]
+        first = last
 
 
 def shingle_texts(texts: Sequence[str]) -> ShingleSets:
@@ -114,38 +160,40 @@ def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 def _hash_chunk(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
     # A line break before each text and one at the end, so that each run of word signs begins and ends in the array.
     joined = "\n".join(["", *texts, ""])
+    codes: npt.NDArray[np.uint8] | Hashes
     if joined.isascii():
-        codes = np.frombuffer(joined.encode("ascii"), np.uint8).astype(np.uint32)
+        plain = joined.encode("ascii")
+        codes = np.frombuffer(plain, np.uint8)
+        is_word = np.frombuffer(plain.translate(_WORD_SIGNS), np.bool_)
     else:
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint32)
-    ends = np.cumsum(np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts)))
-    words, owners = _word_hashes(codes, ends)
-    short = np.bincount(owners, minlength=len(texts)) < SHORT
+        is_word = np.frombuffer(_WORD_SIGNS, np.bool_)[np.minimum(codes, len(_ASCII))]
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
+    words, counts = _word_hashes(codes, is_word, ends)
+    owners = np.repeat(np.arange(len(texts)), counts)
+    short = counts < SHORT
     found = [_windows(words, owners, WORDS, ~short[owners])]
     if short.any():
-        owner_of_codes = np.repeat(np.arange(len(texts)), np.diff(ends, prepend=0))
-        keep = short[owner_of_codes]
-        keep[ends - 1] = False  # the line breaks after the texts
-        characters, owner_of_codes = _mix(codes[1:][keep].astype(np.uint64)), owner_of_codes[keep]
+        sizes = np.diff(ends, prepend=0)[short] - 1  # without the line breaks after the texts
+        characters = _mix(codes[ranges(ends[short] - sizes, sizes)].astype(np.uint64))
+        owner_of_codes = np.repeat(np.flatnonzero(short), sizes)
         found.append(_windows(characters, owner_of_codes, CHARACTERS, np.ones(len(characters), np.bool_)))
-        found.append(_whole(characters, owner_of_codes))
+        found.append(_whole(characters, np.flatnonzero(short), sizes))
     hashes, of = zip(*found, strict=True)
     return np.concatenate(hashes), np.concatenate(of)
 
 
-def _word_hashes(codes: Hashes, ends: Offsets) -> tuple[npt.NDArray[np.uint64], Offsets]:
-    is_word = _word_signs()[np.minimum(codes, 128)]
+def _word_hashes(
+    codes: npt.NDArray[np.uint8] | Hashes, is_word: npt.NDArray[np.bool_], ends: Offsets
+) -> tuple[npt.NDArray[np.uint64], Offsets]:
+    """Return the hashes of the words of all texts, and how many each text has."""
     edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
     powers, inverses = (_powers(base, 1 << len(codes).bit_length())[: len(codes)] for base in (_BASE, _INVERSE))
-    sums = np.cumsum(codes * powers)  # no word begins at 0: there is always a sum before it
+    sums = codes * powers
+    np.cumsum(sums, out=sums)  # no word begins at 0: there is always a sum before it
     hashes = _mix((sums[stops - 1] - sums[starts - 1]) * inverses[starts] + (stops - starts).astype(np.uint64))
-    return hashes, np.searchsorted(ends, starts, side="right")
-
-
-def _word_signs() -> npt.NDArray[np.bool_]:
-    signs = [chr(code).isalnum() for code in range(128)]
-    return np.array([*signs, True])  # whatever is no ASCII counts as part of a word
+    return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 
 @functools.lru_cache(maxsize=4)
@@ -164,17 +212,14 @@ def _windows(
     return _fold(total[inside]), owners[:count][inside]
 
 
-def _whole(units: npt.NDArray[np.uint64], owners: Offsets) -> tuple[Hashes, Offsets]:
+def _whole(units: npt.NDArray[np.uint64], owners: Offsets, sizes: Offsets) -> tuple[Hashes, Offsets]:
     """Take texts of fewer characters than a shingle as one."""
-    found, starts, sizes = np.unique(owners, return_index=True, return_counts=True)
-    tiny = np.flatnonzero(sizes < CHARACTERS)
+    tiny = np.flatnonzero((sizes > 0) & (sizes < CHARACTERS))
     totals = [
-        sum(
-            int(unit) * factor for unit, factor in zip(units[start : start + size].tolist(), _MULTIPLIERS, strict=False)
-        )
-        for start, size in zip(starts[tiny].tolist(), sizes[tiny].tolist(), strict=True)
+        sum(int(unit) * factor for unit, factor in zip(units[end - size : end].tolist(), _MULTIPLIERS, strict=False))
+        for end, size in zip(np.cumsum(sizes)[tiny].tolist(), sizes[tiny].tolist(), strict=True)
     ]
-    return _fold(np.array([total % (1 << 64) for total in totals], np.uint64)), found[tiny]
+    return _fold(np.array([total % (1 << 64) for total in totals], np.uint64)), owners[tiny]
 
 
 def _fold(values: npt.NDArray[np.uint64]) -> Hashes:
@@ -185,6 +230,17 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     mixed = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def ranges(starts: Offsets, sizes: Offsets) -> Offsets:
+    """Return the numbers of some ranges, one range after the other."""
+    return np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
+
+
+def distinct_sorted(values: Offsets) -> Offsets:
+    """Sort numbers from 0, and leave out repeats; numpy's own looks them up in a hash table, which takes longer."""
+    ranked = np.sort(values)
+    return np.asarray(ranked[np.diff(ranked, prepend=-1) != 0])
 
 
 def shared_counts(first: list[Hashes], second: list[Hashes]) -> Offsets:

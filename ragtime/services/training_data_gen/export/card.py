@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ragtime.services.training_data_gen.ledger import GenerationMetrics
 
 __all__ = ["dataset_card"]
 
 
-def dataset_card(
-    dataset_id: str, metrics: GenerationMetrics, parts: Mapping[str, int], settings: Mapping[str, object], shape: str
-) -> str:
+def dataset_card(metrics: GenerationMetrics, manifest: Mapping[str, Any]) -> str:
     """Write the card as Markdown.
 
     Args:
-        dataset_id: Id of the data set.
         metrics: The account of the run.
-        parts: Examples of each part.
-        settings: The settings that shaped it.
-        shape: The shape of the rows of the parts.
+        manifest: Says what was written, as ``manifest.json``.
 
     Returns:
-        The text; it has the numbers of the metrics, and none of their durations.
+        The text; it has the numbers of metrics and manifest, and none of their durations.
     """
     balance, diversity = metrics.balance, metrics.diversity
+    settings: Mapping[str, object] = manifest["settings"]
     lines = [
-        f"# Data set {dataset_id}",
+        f"# Data set {manifest['id']}",
         "",
         f"{metrics.produced:,} examples for training a retrieval model, made by ragtime.",
         "",
         "## Parts",
         "",
-        f"Rows have the shape `{shape}`. No query, passage, document or conversation is in two parts.",
+        f"Rows have the shape `{manifest['shape']}`. No query, passage, document or conversation is in two parts.",
         "",
-        *_table(["part", "examples"], [[name, f"{count:,}"] for name, count in parts.items()]),
+        *_parts(manifest),
         "",
         "## Kinds",
         "",
@@ -74,6 +71,28 @@ def dataset_card(
     if metrics.notes:
         lines += ["", "## Notes", "", *[f"- {note}" for note in metrics.notes]]
     return "\n".join(lines) + "\n"
+
+
+def _parts(manifest: Mapping[str, Any]) -> list[str]:
+    """Tell the examples of each part, and its rows where these are another number; what is missing, and why."""
+    examples: Mapping[str, int] = manifest["parts"]
+    rows: Mapping[str, int] = manifest["rows"]
+    if examples == rows:
+        lines = _table(["part", "examples"], [[name, f"{count:,}"] for name, count in examples.items()])
+    else:
+        lines = _table(
+            ["part", "examples", "rows"], [[name, f"{count:,}", f"{rows[name]:,}"] for name, count in examples.items()]
+        )
+    told = [
+        f"- `{name}` leaves out {count:,} of its examples: {reason}."
+        for name, reasons in manifest["left_out"].items()
+        for reason, count in reasons.items()
+    ]
+    told += [
+        f"- `{name}` missed its share of the examples: {reason}."
+        for name, reason in manifest["split"]["misses"].items()
+    ]
+    return [*lines, "", *told] if told else lines
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

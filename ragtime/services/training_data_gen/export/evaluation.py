@@ -23,7 +23,7 @@ def write_evaluation_set(
     folder: str | Path,
     *,
     split: str = "test",
-    change: Callable[[str], str] | None = None,
+    change: Callable[[Document], Document] | None = None,
 ) -> tuple[int, int]:
     """Write queries, corpus and judgements; ``ragtime.utils.retrieval_sets.load_retrieval_set`` reads them.
 
@@ -34,8 +34,7 @@ def write_evaluation_set(
         documents: The passages; all of them are in the corpus.
         folder: The folder; made when there is none.
         split: Name of the part.
-        change: What is done to titles and texts of passages, as where personal data are blacked out; ``None`` means
-            nothing.
+        change: What is done to passages, as where personal data are blacked out; ``None`` means nothing.
 
     Returns:
         How many queries and documents were written.
@@ -53,10 +52,8 @@ def write_evaluation_set(
     count = 0
     with atomic_writer(root / "corpus.jsonl") as file:
         for document in documents:
-            title, text = document.title or "", document.text
-            if change is not None:
-                title, text = change(title), change(text)
-            _write(file, {"id": document.id, "title": title, "text": text})
+            passage = document if change is None else change(document)
+            _write(file, {"id": passage.id, "title": passage.title or "", "text": passage.text})
             count += 1
             if document.id in named:
                 known.add(document.id)

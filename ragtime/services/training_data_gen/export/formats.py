@@ -37,21 +37,33 @@ def format_of(path: str | Path, given: str | None = None) -> ExportFormat:
     """Return the format of a file.
 
     Args:
-        path: The file; ``.gz`` at its end does not count.
+        path: The file; ``.gz`` at its end does not count, but that Parquet cannot have it.
         given: The format that the caller named; ``None`` means that of the name's end.
 
     Returns:
         The format.
 
     Raises:
-        InvalidArgumentError: There is no such format, or the name's end is none.
+        InvalidArgumentError: There is no such format, the name's end is none, or it is that of a Parquet
+            file and tells of gzip.
     """
-    if given is not None:
-        if given not in get_args(ExportFormat):
-            raise InvalidArgumentError(
-                f"There is no format {str(given)[:50]!r}; there are {', '.join(get_args(ExportFormat))}"
-            )
-        return given  # type: ignore[return-value]  # just checked
+    found = _named_format(path) if given is None else _given_format(given)
+    if found == "parquet" and Path(path).name.lower().endswith(".gz"):
+        raise InvalidArgumentError(
+            f"The name {Path(path).name[:100]!r} ends with .gz, but Parquet compresses itself; leave the .gz out"
+        )
+    return found
+
+
+def _given_format(given: str) -> ExportFormat:
+    if given not in get_args(ExportFormat):
+        raise InvalidArgumentError(
+            f"There is no format {str(given)[:50]!r}; there are {', '.join(get_args(ExportFormat))}"
+        )
+    return given  # type: ignore[return-value]  # just checked
+
+
+def _named_format(path: str | Path) -> ExportFormat:
     name = Path(path).name.lower().removesuffix(".gz")
     found = _SUFFIXES.get(Path(name).suffix)
     if found is None:

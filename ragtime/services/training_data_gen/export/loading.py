@@ -16,11 +16,13 @@ from pydantic import ValidationError
 from ragtime.errors import InvalidArgumentError, StorageError
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.export.formats import format_of
+from ragtime.services.training_data_gen.export.shapes import SHAPES
 from ragtime.utils.extras import require
 
 __all__ = ["iter_examples", "load_examples"]
 
 _LONGEST_CELL = 2**31 - 1  # characters; the module would allow 128 KiB, and passages can be longer
+_ONE_WAY = ("messages", "preferences")
 _JSON_CELLS = ("negatives", "metadata", "lineage")
 _READERS: dict[str, Callable[[IO[str]], Iterator[Any]]] = {}
 
@@ -34,7 +36,8 @@ def iter_examples(path: str | Path, *, format: str | None = None) -> Iterator[Tr
     """Read the examples of a file one by one; of JSON and Parquet, all rows are in memory.
 
     Of the shape ``examples`` they come back equal in every field. Other shapes hold less: ``pairs``, ``triplets``,
-    ``N-tuples``, ``labelled_pairs`` and ``scored_lists`` give examples without strategy and lineage.
+    ``N-tuples``, ``labelled_pairs`` and ``scored_lists`` give examples without strategy and lineage. ``messages`` and
+    ``preferences`` cannot be read back: nothing in them tells the query from what preceded it.
 
     Args:
         path: The file, ``.gz`` included, or the folder of format ``datasets``.
@@ -44,11 +47,17 @@ def iter_examples(path: str | Path, *, format: str | None = None) -> Iterator[Tr
         The examples.
 
     Raises:
-        InvalidArgumentError: There is no such format, or a row is no example; names which.
+        InvalidArgumentError: There is no such format, the file holds chats or preferences, or a row is no example;
+            names which.
         MissingExtraError: The package for the format is not installed.
         StorageError: The file cannot be read.
     """
     for number, row in enumerate(_rows(Path(path), format_of(path, format)), start=1):
+        if shape := _without_queries(row):
+            raise InvalidArgumentError(
+                f"{path}, row {number}: found a row of shape {shape!r}, which cannot be read back as an example; load "
+                "a file of shape 'examples', which has every field"
+            )
         try:
             yield TrainingExample(**_fields(row))
         except ValidationError as error:
@@ -128,6 +137,13 @@ def _unflat(row: Mapping[str, Any]) -> dict[str, Any]:
         name: json.loads(value) if name in _JSON_CELLS and isinstance(value, str) else value
         for name, value in row.items()
     }
+
+
+def _without_queries(row: Any) -> str | None:
+    """Return the shape of a row when it is one that says no more what was the query; ``None`` for all others."""
+    if not isinstance(row, Mapping) or "query" in row:
+        return None
+    return next((name for name in _ONE_WAY if all(column in row for column in SHAPES[name].columns)), None)
 
 
 def _fields(row: Any) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
 
 from ragtime.records.retrieval import Document
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.quality.language import CorpusLanguages
-from ragtime.services.training_data_gen.quality.personal_data import Redactor
+from ragtime.services.training_data_gen.quality.redaction import ExampleRedactor
 from ragtime.services.training_data_gen.quality.texts import (
     asks_back,
     is_boilerplate,
@@ -23,16 +21,12 @@ from ragtime.services.training_data_gen.tools import Tools
 from ragtime.services.training_data_gen.verdict import Verdict
 from ragtime.utils.stems import stems_of
 
-if TYPE_CHECKING:
-    from pydantic import JsonValue
-
 __all__ = ["QualityCheck"]
 
 _SHORTEST_PASSAGE = 10  # characters
 _SUPPORT = 0.3  # of an answer's different stems, at least so many stand in the documents that it names
 _KEPT = 2048  # passages whose fitness is remembered: each comes with several queries
 _LEAST_STEMS = 5  # of an answer, for their share to say anything
-_ID_KEYS = ("id", "ids", "parent", "parents", "part_of", "forked_from")  # ends of names in metadata
 _VERBATIM = frozenset({"crop", "heading", "independent_crop"})  # methods whose queries stand in the passage by design
 
 
@@ -46,8 +40,7 @@ class QualityCheck:
     - Answers in the place of a passage that say that they do not know, only ask back, or hold too little of the
       documents they name.
 
-    Personal data are replaced by what they are, in all texts: ``[email]``, ``[phone 2]``. Equal values of an example
-    have one name. Those of a passage are numbered within it, so that it is the same text in all examples.
+    Personal data are replaced by what they are, in all texts: ``[email]``, ``[phone 2]``; see ``ExampleRedactor``.
     """
 
     stage = "quality"
@@ -60,13 +53,8 @@ class QualityCheck:
         """
         self._tools = tools
         self._limits = tools.settings.training_data
-        self._redactor = Redactor()
+        self._redactor = ExampleRedactor(tools)
         self._known_reason = lru_cache(_KEPT)(self._reason_of)
-        if self._redactor.missing is not None:
-            tools.note(
-                "Personal data: phone numbers, payment cards and IBANs are not looked for, e-mail addresses are; "
-                f"the package {self._redactor.missing!r} is not installed: pip install 'ragtime-gal[data]'"
-            )
 
     def begin(self, kept: Sequence[TrainingExample]) -> None:
         """Do nothing: no example counts for another; see ``Check``."""
@@ -81,7 +69,7 @@ class QualityCheck:
         reason = self._query_reason(example) or self._passage_reason(example)
         if not reason and example.weak:
             reason = _answer_reason(example, documents)
-        return Verdict(None, reason) if reason else Verdict(self._redacted(example))
+        return Verdict(None, reason) if reason else Verdict(self._redactor.redacted(example))
 
     def _query_reason(self, example: TrainingExample) -> str:
         query = example.query.strip()
@@ -116,38 +104,6 @@ class QualityCheck:
     @cached_property
     def _languages(self) -> CorpusLanguages:
         return CorpusLanguages(document.text for document in self._tools.corpus)
-
-    # --- personal data ------------------------------------------------------------------------------------------
-
-    def _redacted(self, example: TrainingExample) -> TrainingExample:
-        counts: Counter[str] = Counter()
-        names: dict[tuple[str, str], str] = {}
-        redact = self._redactor.redact
-        changed: dict[str, Any] = {"response": redact(example.response, names, counts)}
-        changed["query"] = redact(example.query, names, counts)
-        if example.context is not None:
-            changed["context"] = redact(example.context, names, counts)
-        metadata = {key: self._changed(value, key, names, counts) for key, value in example.metadata.items()}
-        if example.negatives:
-            negatives = [redact(one, {}, counts) for one in example.negatives]
-            changed["negatives"] = tuple(one for one in negatives if one != changed["response"])
-        if not counts:
-            return example
-        return example.model_copy(
-            update={**changed, "metadata": {**metadata, "redacted": dict(sorted(counts.items()))}}
-        )
-
-    def _changed(
-        self, value: JsonValue, key: str, names: dict[tuple[str, str], str], counts: Counter[str]
-    ) -> JsonValue:
-        """Redact all texts of a value; ids stay as they are, for they have to lead back to where it came from."""
-        if isinstance(value, str):
-            return value if key.endswith(_ID_KEYS) else self._redactor.redact(value, names, counts)
-        if isinstance(value, list):
-            return [self._changed(one, key, names, counts) for one in value]
-        if isinstance(value, Mapping):
-            return {name: self._changed(one, name, names, counts) for name, one in value.items()}
-        return value
 
 
 def _answer_reason(example: TrainingExample, documents: Mapping[str, Document]) -> str:

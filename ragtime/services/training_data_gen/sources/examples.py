@@ -68,6 +68,8 @@ def _example(record: object) -> TrainingExample:
         return record
     if not isinstance(record, Mapping):
         raise UnusableError("record is neither an example nor an object")
+    if "messages" in record and "query" not in record:
+        raise UnusableError("record is a chat of messages, not an example")
     return TrainingExample(**{str(name): value for name, value in record.items()})
 
 

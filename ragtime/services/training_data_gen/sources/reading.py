@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from ragtime.errors import GenerationError, RagtimeError
 from ragtime.monitoring.logging import get_logger
 from ragtime.records.retrieval import Document
 from ragtime.services.training_data_gen.example import TrainingExample
@@ -68,6 +69,24 @@ class Reading:
         """Return for each source that was read how many records it had, and why some could not be used."""
         return self._ledger.stages()
 
+    def lack(self, kind: str) -> str:
+        """Say why a source that was read has nothing to work on, and what to give, for an error's message.
+
+        Args:
+            kind: Its kind, such as ``documents``.
+
+        Returns:
+            Such as ``none of the 3 records of documents can be used: 2 × text is missing; 1 × title is no text``.
+        """
+        counted = [stage for stage in self.counts() if stage.strategy == kind]
+        if not counted:
+            return f"none were given; give them as {kind}="
+        (found,) = counted
+        if not found.candidates:
+            return f"what was given as {kind}= holds none"
+        reasons = "; ".join(f"{number:,} × {reason}" for reason, number in found.rejected.items())
+        return f"none of the {found.candidates:,} records of {kind} can be used: {reasons}"
+
     def reject(self, kind: str, reason: str) -> None:
         """Tell that a record was read and then could not be used; it counts as not used."""
         self._ledger.reject(_READ, kind, reason)
@@ -78,8 +97,10 @@ class Reading:
             return
         counting = kind not in self._counted
         self._counted.add(kind)
+        if counting:
+            self._ledger.keep(_READ, kind, 0)  # so that a source that holds nothing is named, too
         bad = 0
-        for record in source():
+        for record in _named(kind, source):
             if isinstance(record, BadRecord):
                 bad += 1
                 if counting:
@@ -90,3 +111,13 @@ class Reading:
             if counting:
                 self._ledger.keep(_READ, kind)
             yield record
+
+
+def _named(kind: str, source: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Name the source in errors that are not the library's, such as those of a caller's own iterable or store."""
+    try:
+        yield from source()
+    except RagtimeError:
+        raise
+    except Exception as error:
+        raise GenerationError(f"What was given as {kind}= cannot be read: {type(error).__name__}") from error

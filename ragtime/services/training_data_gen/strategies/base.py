@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
-from ragtime.errors import InvalidArgumentError, did_you_mean
+from ragtime.errors import GenerationError, InvalidArgumentError, RagtimeError, did_you_mean
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.tools import Tools
@@ -75,6 +75,7 @@ class Strategy(Protocol):
         ...
 
 
+_METHODS = ("units", "make")
 _registry: dict[str, Callable[[], Strategy]] = {}
 
 
@@ -82,12 +83,25 @@ def register_strategy(name: str, make: Callable[[], Strategy]) -> None:
     """Make a strategy known to all generators.
 
     Args:
-        name: What callers will ask for.
-        make: Returns the strategy, such as its class.
+        name: What callers will ask for; the strategy has it as its ``name``, too.
+        make: Returns the strategy, such as its class. It is called anew for each run, and not before.
 
     Raises:
-        InvalidArgumentError: There is one of this name.
+        InvalidArgumentError: There is one of this name, it is no name, or `make` cannot be called, or is a class
+            without what a strategy has.
     """
+    if not _is_name(name):
+        raise InvalidArgumentError(f"A strategy is registered under a name of one line, found {_told(name)}")
+    if not callable(make):
+        raise InvalidArgumentError(
+            f"The strategy {name!r} is registered by its class, or by a function that makes it; found {_told(make)}"
+        )
+    if isinstance(make, type):
+        missing = [member for member in _METHODS if not callable(getattr(make, member, None))]
+        if missing:
+            raise InvalidArgumentError(
+                f"The class {make.__name__} is no strategy: it lacks {_methods(missing)}; see Strategy"
+            )
     if name in _registry:
         raise InvalidArgumentError(f"There is a strategy {name!r} already; choose another name")
     _registry[name] = make
@@ -108,7 +122,9 @@ def get_strategy(name: object) -> Strategy:
         The strategy, made anew.
 
     Raises:
-        InvalidArgumentError: There is none of this name; names the nearest.
+        InvalidArgumentError: There is none of this name; names the nearest. Or what was registered under it makes
+            no strategy of this name.
+        GenerationError: It cannot be made.
     """
     make = _registry.get(name) if isinstance(name, str) else None
     if make is None:
@@ -116,4 +132,31 @@ def get_strategy(name: object) -> Strategy:
         raise InvalidArgumentError(
             f"There is no strategy {str(name)[:50]!r}{did_you_mean(str(name), known)}; there are {', '.join(known)}"
         )
-    return make()
+    try:
+        made: object = make()
+    except RagtimeError:
+        raise
+    except Exception as error:  # whatever a caller's own code raises
+        raise GenerationError(f"The strategy {name!r} cannot be made: {type(error).__name__}") from error
+    missing = [member for member in _METHODS if not callable(getattr(made, member, None))]
+    if missing:
+        raise InvalidArgumentError(
+            f"What is registered as {name!r} makes no strategy: {_told(made)} lacks {_methods(missing)}; see Strategy"
+        )
+    own = getattr(made, "name", None)
+    if own != name:
+        found = "has no name" if own is None else f"is named {str(own)[:50]!r}"
+        raise InvalidArgumentError(f"What is registered as {name!r} {found}; its name must be {name!r}")
+    return cast("Strategy", made)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and bool(name) and name.isprintable() and name == name.strip()
+
+
+def _methods(names: Sequence[str]) -> str:
+    return " and ".join(f"{name}()" for name in names)
+
+
+def _told(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"

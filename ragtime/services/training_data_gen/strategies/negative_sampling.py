@@ -45,7 +45,7 @@ class NegativeSamplingStrategy:
     def units(self, sources: Reading, tools: Tools) -> Iterator[Unit]:
         """Mine for all queries at once, for the margin depends on all; see ``Strategy``."""
         if not len(tools.corpus):
-            raise GenerationError("negative_sampling mines documents, and there are none; give documents=")
+            raise GenerationError(f"The strategy {self.name!r} mines documents, and {sources.lack('documents')}")
         passages = KnownPassages(tools.corpus)
         judged = JudgedPassages(passages)
         pairs: list[TrainingExample] = []

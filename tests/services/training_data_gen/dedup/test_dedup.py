@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import subprocess
@@ -98,6 +99,57 @@ def test_the_order_within_a_batch_changes_nothing() -> None:
     other = DedupIndex().add(shuffled)
     assert [one.id for one in other] == [one for one, _ in shuffled]
     assert {one.id: one for one in other} == found
+
+
+def one_after_the_other(batches: Sequence[Sequence[tuple[str, str]]], threshold: float) -> list[Kept | Duplicate]:
+    """Deduplicate distinct texts as the documentation says, by comparing each with all that are kept."""
+    kept: list[tuple[str, frozenset[int]]] = []
+    found: list[Kept | Duplicate] = []
+    for batch in batches:
+        sets = shingle_texts([normalize_text(text) for _, text in batch])
+        digests = [hashlib.blake2b(normalize_text(text).encode(), digest_size=16).digest() for _, text in batch]
+        verdicts: dict[int, Kept | Duplicate] = {}
+        for place in sorted(range(len(batch)), key=digests.__getitem__):
+            own = frozenset(sets.of(place).tolist())
+            scores = [len(own & other) / len(own | other) for _, other in kept]
+            if scores and max(scores) >= threshold:
+                best = scores.index(max(scores))
+                verdicts[place] = Duplicate(batch[place][0], kept[best][0], "minhash", scores[best])
+            else:
+                kept.append((batch[place][0], own))
+                verdicts[place] = Kept(batch[place][0])
+        found += [verdicts[place] for place in range(len(batch))]
+    return found
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_many_alike_are_judged_one_after_the_other(tmp_path: Path, *, persistent: bool) -> None:
+    rng = random.Random(8)  # noqa: S311 - repeatable on purpose
+    words = [f"word{number}" for number in range(60)]
+    changed = [{rng.randrange(60) for _ in range(rng.randrange(4))} for _ in range(500)]
+    texts = [
+        " ".join(f"new{rng.randrange(3)}" if place in some else word for place, word in enumerate(words))
+        for some in changed
+    ]
+    texts = list(dict.fromkeys(texts))
+    batches = [items(texts)[:260], items(texts)[260:]]
+    expected = one_after_the_other(batches, 0.7)
+    assert sum(isinstance(one, Duplicate) for one in expected) > 100
+    with DedupIndex.open(tmp_path / "index", threshold=0.7) if persistent else DedupIndex(threshold=0.7) as index:
+        assert [one for batch in batches for one in index.add(batch)] == expected
+
+
+def test_an_index_that_need_not_outlive_a_power_failure_is_the_same(tmp_path: Path) -> None:
+    texts = items(with_copies(300, seed=6))
+    found = []
+    for name, durable in (("one", True), ("other", False)):
+        for start in range(0, len(texts), 100):
+            with DedupIndex.open(tmp_path / name, durable=durable) as index:
+                found.append(index.add(texts[start : start + 100]))
+    half = len(found) // 2
+    assert found[:half] == found[half:]
+    files = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
 
 
 def test_equal_texts_are_kept_by_the_smallest_id() -> None:

@@ -9,8 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragtime.services.training_data_gen.dedup.minhash import KEPT_HASHES, band_keys, bands_for, similarities, sketch
-from ragtime.services.training_data_gen.dedup.shingles import normalize_text, shared_counts, shingle_texts
+from ragtime.services.training_data_gen.dedup.minhash import (
+    KEPT_HASHES,
+    band_keys,
+    bands_for,
+    similarities,
+    sketches_of,
+)
+from ragtime.services.training_data_gen.dedup.shingles import (
+    ShingleSets,
+    normalize_text,
+    normalize_texts,
+    shared_counts,
+    shingle_texts,
+)
 from tests.services.training_data_gen.dedup.texts import real_texts
 
 
@@ -55,6 +67,12 @@ def test_case_spaces_and_forms_of_unicode_do_not_count() -> None:
     assert len(shingle_texts(["\ud800 x", "検索の質問"]).hashes) == 2
 
 
+@settings(max_examples=100)
+@given(st.lists(st.text(st.one_of(st.sampled_from(" \t\n\x1c\x00aB."), st.characters()), max_size=12), max_size=10))
+def test_many_texts_are_normalised_as_each_alone(texts: list[str]) -> None:
+    assert normalize_texts(texts) == [normalize_text(text) for text in texts]
+
+
 def test_bands_miss_few_pairs_at_the_threshold() -> None:
     for threshold in (0.3, 0.5, 0.7, 0.8, 0.9, 1.0):
         bands = bands_for(threshold)
@@ -83,8 +101,20 @@ def test_a_sketch_of_a_long_text_estimates_the_similarity() -> None:
     ]
     sets = shingle_texts(texts)
     exact = 1_796 / (2 * 1_996 - 1_796)
-    first, second, third = (sketch(sets.of(place)) for place in range(3))
+    first, second, third = (sketches_of(sets).of(place) for place in range(3))
     assert len(first) == KEPT_HASHES
     assert similarities([first], [second])[0] == pytest.approx(exact, abs=0.08)
     assert similarities([first], [third])[0] == pytest.approx(146 / 1_996, abs=0.08)
     assert similarities([first[:0]], [second[:0]]).tolist() == [0.0]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=6), st.lists(st.integers(0, 5), max_size=8)
+)
+def test_sets_are_taken_in_the_order_asked_for(some: list[list[int]], wanted: list[int]) -> None:
+    sets = ShingleSets(
+        np.array([value for one in some for value in one], np.uint32), np.cumsum([0, *map(len, some)], dtype=np.int64)
+    )
+    places = [place for place in wanted if place < len(some)]
+    taken = sets.take(np.array(places, np.int64))
+    assert [taken.of(number).tolist() for number in range(len(places))] == [some[place] for place in places]

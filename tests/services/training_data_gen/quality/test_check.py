@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ragtime.records.training import Lineage
 from ragtime.services.training_data_gen import quality
 from ragtime.services.training_data_gen.example import TrainingExample
-from ragtime.services.training_data_gen.quality import QualityCheck
+from ragtime.services.training_data_gen.quality import QualityCheck, RedactionCheck
 from ragtime.services.training_data_gen.tools import Tools
 
 MakeTools = Callable[..., Tools]
@@ -150,6 +150,24 @@ def test_personal_data_go_from_all_texts(make_tools: MakeTools) -> None:
     (again,) = check.check([TrainingExample(query="who helps with the drum", response=passage)])
     assert again.example is not None
     assert again.example.response == made.response
+
+
+def test_what_is_said_beside_negatives_goes_with_one_that_becomes_the_response(make_tools: MakeTools) -> None:
+    example = TrainingExample(
+        query="who helps with the drum",
+        response="Write to help@example.org about the drum.",
+        negatives=("Nothing to see here, at all.", "Write to boss@example.org about the drum.", "Nor here, at all."),
+        metadata={"negative_ids": ["a", "b", "c"], "negative_scores": [0.3, 0.2, 0.1], "negative_grades": ["hard"] * 3},
+    )
+    (verdict,) = RedactionCheck(make_tools(CORPUS)).check([example])
+    assert verdict.example is not None
+    assert verdict.example.negatives == ("Nothing to see here, at all.", "Nor here, at all.")
+    assert verdict.example.metadata == {
+        "negative_ids": ["a", "c"],
+        "negative_scores": [0.3, 0.1],
+        "negative_grades": ["hard", "hard"],
+        "redacted": {"email": 2},
+    }
 
 
 def test_without_the_extra_it_says_what_is_not_looked_for(

@@ -109,3 +109,9 @@ FIELDS = ("query", "response", "context", "negatives", "label", "weight", "metad
 def test_no_record_ever_raises(records: list[object]) -> None:
     used, bad = _read(records)
     assert len(used) + len(bad) == len(records)
+
+
+def test_a_file_of_chats_is_none_of_examples_and_that_is_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": "user", "content": "How long?"}]}) + "\n")
+    assert _read(path) == ([], [BadRecord("record is a chat of messages, not an example", "chat.jsonl, line 1")])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ragtime.config.settings import Settings
 from ragtime.errors import BackendCancelledError, BackendError, GenerationError
 from ragtime.records import Document
+from ragtime.services.training_data_gen import TrainingDataGenerator
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.run import prepared_run
 from ragtime.services.training_data_gen.sources import Sources
@@ -97,9 +98,13 @@ def test_every_example_is_weak_and_says_where_it_came_from(examples: list[Traini
         assert example.lineage.settings_hash
 
 
-def test_no_response_is_its_query_and_no_query_comes_twice_from_a_passage(examples: list[TrainingExample]) -> None:
+def test_no_response_is_its_query_and_no_method_asks_the_same_twice_of_a_passage(
+    examples: list[TrainingExample],
+) -> None:
     assert all(plain(example.query) != plain(example.response) for example in examples)
-    pairs = [(example.query.casefold(), example.lineage.document_ids) for example in examples]
+    pairs = [
+        (example.query.casefold(), example.metadata["method"], example.lineage.document_ids) for example in examples
+    ]
     assert len(pairs) == len(set(pairs))
 
 
@@ -173,7 +178,21 @@ def test_headings_within_a_text_ask_for_their_sections(tmp_path: Path) -> None:
 
 def test_what_is_too_short_to_ask_about_is_rejected_with_a_reason(tmp_path: Path) -> None:
     with tools_for([NUMBERS], tmp_path) as (tools, units):
-        assert SyntheticStrategy().make(units, tools) == [[Rejected("the passage is too short to ask about")]]
+        outcomes = SyntheticStrategy().make(units, tools)
+    assert [one for (one,) in outcomes] == [
+        Rejected("the passage has no heading that tells anything"),
+        Rejected("the passage has no sentence to take out"),
+        Rejected("the passage is too short to crop"),
+        Rejected("the passage has no sentence that answers a question"),
+        Rejected("the passage has too few keyphrases"),
+    ]
+
+
+def test_a_part_of_all_examples_is_of_many_passages(library: list[Document], tmp_path: Path) -> None:
+    options = Settings.isolated(data_dir=tmp_path, logging__progress="off", conport__mode="off")
+    generator = TrainingDataGenerator(options, documents=library)
+    asked = Counter(one.lineage.document_ids for one in generator.generate_examples(100, "synthetic"))
+    assert len(asked) > 60
 
 
 def test_without_documents_it_says_what_to_give(tmp_path: Path) -> None:
@@ -240,9 +259,9 @@ def test_every_hash_seed_gives_the_same(tmp_path: Path) -> None:
 def test_no_text_breaks_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     with tools_for([Document(id="any", title=text[:20], text=text * 3)], tmp_path_factory.mktemp("any")) as found:
         tools, units = found
-        (outcomes,) = SyntheticStrategy().make(units, tools)
-    assert outcomes
-    for one in outcomes:
+        outcomes = SyntheticStrategy().make(units, tools)
+    assert all(outcomes)
+    for one in (one for found in outcomes for one in found):
         if isinstance(one, TrainingExample) and one.lineage.span is not None:
             start, end = one.lineage.span
             assert 0 <= start < end <= len(text * 3)
@@ -272,12 +291,12 @@ def test_a_model_that_returns_garbage_half_of_the_time_still_yields_every_exampl
     with tools_for(long, tmp_path, generator) as (tools, units):
         outcomes = SyntheticStrategy().make(units, tools)
         notes = tools.notes
-    for found in outcomes:
-        asked = [one for one in found if one.metadata["method"] == "prompted" or "instead_of" in one.metadata]
-        assert len(asked) == 4
-    methods = Counter(one.metadata["method"] for found in outcomes for one in found)
+    examples = [one for found in outcomes for one in found if isinstance(one, TrainingExample)]
+    asked = [one for one in examples if one.metadata["method"] == "prompted" or "instead_of" in one.metadata]
+    assert Counter(one.lineage.document_ids[0] for one in asked) == {document.id: 4 for document in long}
+    methods = Counter(one.metadata["method"] for one in examples)
     assert methods["prompted"] > len(long)
-    assert any("instead_of" in one.metadata for found in outcomes for one in found)
+    assert any("instead_of" in one.metadata for one in examples)
     assert len(generator.calls) == len(long)
     assert any("BackendError" in note for note in notes)
     assert any("too few" in note for note in notes)

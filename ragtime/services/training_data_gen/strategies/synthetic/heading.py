@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ragtime.records.retrieval import Document
 from ragtime.services.training_data_gen.strategies.synthetic.pair import Pair, Passage
-from ragtime.services.training_data_gen.text import CorpusWords, headline_questions, plain, sentences_of
+from ragtime.services.training_data_gen.text import CorpusWords, headline_questions, plain
 
 __all__ = ["heading_pairs", "is_generic", "is_identifier", "read_passage"]
 
@@ -30,7 +30,7 @@ _GENERIC = frozenset(
 
 
 def read_passage(document: Document) -> Passage:
-    """Read a passage once: its title, which may stand as a heading at the beginning of its text, and its sentences.
+    """Read a passage, whose title may stand as a heading at the beginning of its text.
 
     Args:
         document: The passage.
@@ -45,8 +45,7 @@ def read_passage(document: Document) -> Passage:
     if first is not None and (not title or _bare(first["title"]) == title):
         title = _bare(first["title"])
         start = len(text) - len(text[first.end() :].lstrip())
-    sentences = [one for one in sentences_of(text) if one.start >= start]
-    return Passage(document, title, start, sentences)
+    return Passage(document, title, start)
 
 
 def is_generic(title: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ragtime.records.retrieval import Document
-from ragtime.services.training_data_gen.text import Sentence
+from ragtime.services.training_data_gen.text import Sentence, sentences_of
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -15,21 +16,24 @@ if TYPE_CHECKING:
 __all__ = ["Pair", "Passage"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Passage:
-    """A passage, read once for all methods.
+    """A passage as the methods read it.
 
     Attributes:
         document: The passage.
         title: Its title, or the heading that it begins with, without markup; empty when it has none.
         start: Where its text begins after such a heading, in characters.
-        sentences: Its sentences from there on.
     """
 
     document: Document
     title: str
     start: int
-    sentences: Sequence[Sentence]
+
+    @cached_property
+    def sentences(self) -> Sequence[Sentence]:
+        """Its sentences from there on."""
+        return [one for one in sentences_of(self.document.text) if one.start >= self.start]
 
 
 @dataclass(frozen=True, slots=True)
