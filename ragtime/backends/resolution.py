@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -135,19 +135,29 @@ def check_model_folder(folder: Path, *, extra: str = "embeddings") -> None:
     modules = _read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
     if not (folder / "config.json").is_file() and not modules:
         raise BackendError(f"{folder} holds no model: config.json is missing; a download may have been interrupted")
-    foreign = [str(module.get("type")) for module in modules if not str(module.get("type")).startswith(_KNOWN_MODULES)]
+    _check_modules(folder, [(str(module.get("type")), str(module.get("path", ""))) for module in modules])
+    _check_architecture(folder, extra)
+
+
+_KNOWN_MODULES = ("sentence_transformers.",)
+_ROUTES = "router_config.json"  # of a module that leads to others, by the role of a text
+
+
+def _check_modules(folder: Path, modules: Sequence[tuple[str, str]]) -> None:
+    """Check modules, given as type and folder, and those that they lead to."""
+    foreign = [kind for kind, _ in modules if not kind.startswith(_KNOWN_MODULES)]
     if foreign:
         raise BackendError(
             f"{folder} needs code of its own ({', '.join(foreign)}), which ragtime does not run; "
             "choose a model that sentence-transformers knows, or save it in such a form"
         )
-    for place in sorted({folder, *(folder / str(module.get("path", "")) for module in modules)}):
+    for place in sorted({folder, *(folder / path for _, path in modules)}):
         if place.is_dir():
             _check_weights(place)
-    _check_architecture(folder, extra)
-
-
-_KNOWN_MODULES = ("sentence_transformers.",)
+        if place != folder and (place / _ROUTES).is_file():
+            routes = _read_json(place / _ROUTES)
+            kinds = routes.get("types", {}) if isinstance(routes, dict) else {}
+            _check_modules(place, [(str(kind), str(path)) for path, kind in kinds.items()])
 
 
 def _check_weights(place: Path) -> None:

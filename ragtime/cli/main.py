@@ -21,6 +21,7 @@ from ragtime.cli import conversations, prompts
 from ragtime.cli.demo import demo
 from ragtime.cli.doctor import doctor
 from ragtime.cli.failures import failures_told_once
+from ragtime.cli.finetune import finetune
 from ragtime.cli.generate import generate
 from ragtime.cli.output import print_line
 from ragtime.cli.settings import settings
@@ -75,6 +76,7 @@ _register(demo)
 _register(doctor)
 _register(settings)
 _register(generate)
+_register(finetune)
 _prompts = typer.Typer(
     name="prompts",
     help="Prompts and pages: list, show, render and check them.",

@@ -91,4 +91,6 @@ def _literals(annotation: Any) -> tuple[Any, ...]:
 def _plain(value: object) -> str:
     if value is None or isinstance(value, SecretStr):
         return ""
+    if isinstance(value, tuple):
+        return json.dumps(value)  # as variables take lists
     return value.as_posix() if isinstance(value, Path) else str(value)

@@ -204,19 +204,99 @@ class FineTuningSettings(Section):
     strategy: Literal["full", "lora", "adapter", "quantized"] = Field(
         default="full", description="Which weights are trained, and how."
     )
+    adapter_method: Literal["head", "ia3", "loha", "lokr", "oft"] = Field(
+        default="head",
+        description="Strategy `adapter`: a linear map after pooling, trained on cached embeddings, or an adapter of "
+        "this kind inside the encoder.",
+    )
+    adapter_query_only: bool = Field(
+        default=False,
+        description="Strategy `adapter` with `head`: map queries only, so that indexed documents stay valid.",
+    )
+    lora_rank: Positive = Field(default=16, description="Rank of the added matrices, of `lora`, `loha` and `lokr`.")
+    lora_alpha: Positive | None = Field(
+        default=None, description="Scale of the added matrices, divided by their rank; none: twice the rank."
+    )
+    frozen_layers: NotNegative | None = Field(
+        default=None,
+        description="Strategies `full` and `quantized`: leave the word embeddings and so many of the lower layers as "
+        "they are; 0: the embeddings alone; none: train everything.",
+    )
+    loss_function: Literal["auto", "info_nce", "cosent", "contrastive", "margin_mse", "kl_divergence"] = Field(
+        default="auto", description="The loss; `auto`: the one that suits the shape of the data."
+    )
+    temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = Field(
+        default=0.05, description="What similarities are divided by in `info_nce`, `cosent` and `kl_divergence`."
+    )
+    false_negative_margin: Annotated[float, Field(ge=-1.0, le=1.0)] | None = Field(
+        default=None,
+        description="Leave candidates of other rows out of the loss that score higher than the response minus this; "
+        "none: only those that are known to be answers.",
+    )
+    matryoshka_dimensions: tuple[Positive, ...] = Field(
+        default=(),
+        description="Shorter lengths of the vectors that are trained besides the whole, such as 256 and 128.",
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adamw", description="The optimizer.")
+    momentum: Share = Field(default=0.9, description="Momentum of `sgd`.")
+    weight_decay: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
+        default=0.01, description="Decay of the weight matrices; biases and norms are left alone."
+    )
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         default="linear", description="Course of the learning rate after warm-up."
     )
     learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
         default=None, description="Peak learning rate; none: the strategy's own default."
     )
+    warmup_steps: NotNegative | None = Field(
+        default=None,
+        description="Steps in which the learning rate rises, at most a tenth of the run; none: that tenth.",
+    )
+    max_grad_norm: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
+        default=1.0, description="Longest gradient; none: not clipped."
+    )
     num_epochs: Positive = Field(default=1, description="Passes over the training data.")
-    batch_size: Positive = Field(default=64, description="Pairs per optimizer step.")
-    max_seq_length: Positive = Field(default=256, description="Longest text, in tokens.")
+    batch_size: Positive = Field(default=64, description="Pairs per batch; each is compared with all others in it.")
+    gradient_accumulation_steps: Positive = Field(default=1, description="Batches per optimizer step.")
+    gradient_cache: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Compute large batches in parts, at the cost of a second forward pass; `auto`: when memory asks "
+        "for it.",
+    )
+    max_seq_length: Positive | None = Field(
+        default=None, description="Longest text, in tokens, in training and in use; none: the model's own."
+    )
+    dropout: Share | None = Field(default=None, description="Dropout in training, 0 to 1; none: the model's own.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Precision of the passes; the weights stay float32; `auto`: what the device is fast at.",
+    )
+    query_prompt: str | None = Field(
+        default=None, description="Text put before queries, in training and in use; none: the model's own."
+    )
+    passage_prompt: str | None = Field(
+        default=None, description="Text put before passages, in training and in use; none: the model's own."
+    )
     validation_split: Share = Field(default=0.1, description="Share of the data held out for validation, 0 to 1.")
+    validation_metric: Name = Field(
+        default="ndcg@10",
+        description="Figure of the validation data that chooses the best step, such as `mrr@10`, `recall@5` or `loss`.",
+    )
     early_stopping_patience: Positive = Field(
         default=3, description="Evaluations without improvement before training stops."
+    )
+    early_stopping_min_change: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
+        default=0.0, description="Least change of the figure that counts as improvement."
+    )
+    evaluation_steps: Positive | None = Field(
+        default=None, description="Steps between evaluations; none: once an epoch."
+    )
+    save_steps: Positive | None = Field(default=None, description="Steps between checkpoints; none: at evaluations.")
+    random_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(
+        default=None, description="Seed of the run; none: `seed`."
+    )
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
+        default=(), description="Where figures are reported besides the log."
     )
     output_dir: Path | None = Field(
         default=None, description="Folder for trained models; none: `models` in `data_dir`."

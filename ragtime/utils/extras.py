@@ -16,7 +16,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "embeddings": ("sentence_transformers", "torch", "transformers"),
     "finetune": (
         *("accelerate", "datasets", "matplotlib", "peft", "pyarrow", "safetensors", "scipy"),
-        *("sentence_transformers", "torch", "torchao", "transformers"),
+        *("sentence_transformers", "torch", "transformers"),
     ),
     "generation": ("accelerate", "torch", "transformers"),
     "llm": ("openai",),

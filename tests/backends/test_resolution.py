@@ -143,6 +143,24 @@ def test_a_module_with_code_of_its_own_is_refused(folder: Path) -> None:
         check_model_folder(folder)
 
 
+@pytest.mark.parametrize(
+    ("kind", "weights", "told"),
+    [
+        ("someones.Dense", "model.safetensors", "code of its own"),
+        ("sentence_transformers.models.Dense", "pytorch_model.bin", "pickles"),
+    ],
+)
+def test_what_a_router_leads_to_is_looked_at(folder: Path, kind: str, weights: str, told: str) -> None:
+    routes = folder / "1_Router"
+    (routes / "query_0_Dense").mkdir(parents=True)
+    (routes / "query_0_Dense" / weights).write_bytes(b"")
+    (routes / "router_config.json").write_text(json.dumps({"types": {"query_0_Dense": kind}}))
+    modules = [{"idx": 0, "name": "0", "path": "1_Router", "type": "sentence_transformers.models.Router"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(BackendError, match=told):
+        resolve_model(str(folder))
+
+
 def test_an_architecture_with_code_of_its_own_is_refused(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config |= {"model_type": "strange", "auto_map": {"AutoModel": "modeling.Evil"}}

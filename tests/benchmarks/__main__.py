@@ -43,7 +43,7 @@ def main() -> int:
 
 def _run(name: str, area: Area, options: argparse.Namespace) -> bool:
     commit = current_commit()
-    bench = Bench(options.data)
+    bench = Bench(options.data, fresh=options.fresh)
     store = Store(name, area, commit, bench, fresh=options.fresh)
     print(f"{area.title}: {'with data from ' + str(options.data) if options.data else 'without outside data'}")
     measure(area, bench, store.record, tell=print, keep=store.keep)

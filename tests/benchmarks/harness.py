@@ -42,9 +42,11 @@ class Bench:
 
     Attributes:
         data: Folder of outside data sets, ``None`` when none was given.
+        fresh: Whether everything is measured again; rows that keep something of their own heed it.
     """
 
     data: Path | None = None
+    fresh: bool = False
 
     def has(self, name: str) -> bool:
         """Tell whether an outside data set is there."""

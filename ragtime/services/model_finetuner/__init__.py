@@ -1,3 +1,13 @@
-"""Fine-tuning: a retrieval model trained on what a system has learnt, by a run that can be stopped at any moment."""
+"""Fine-tuning of the retrieval model.
 
-__all__: list[str] = []
+metrics = ModelFineTuner(FineTuningConfig(num_epochs=2)).train("data/train.jsonl")
+encoder = ModelFineTuner.load(metrics.model_path)
+"""
+
+from __future__ import annotations
+
+from ragtime.services.model_finetuner.config import FineTuningConfig
+from ragtime.services.model_finetuner.finetuner import ModelFineTuner
+from ragtime.services.model_finetuner.metrics import FineTuningMetrics
+
+__all__ = ["FineTuningConfig", "FineTuningMetrics", "ModelFineTuner"]

@@ -1,0 +1,192 @@
+"""What a run is made of, before its first step: rows, and the texts in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ragtime.errors import InvalidArgumentError
+from ragtime.monitoring.logging import get_logger
+from ragtime.protocols import TextRole
+from ragtime.services.model_finetuner.config import FineTuningConfig
+from ragtime.services.model_finetuner.dataset import ReadRows, Row, RowColumns, columns, read_rows, split_rows
+from ragtime.services.model_finetuner.evaluation import CUTOFFS, Validation, check_figure, cutoff_of
+from ragtime.services.model_finetuner.evaluation.figures import CORRELATION_FIGURES, RATING_FIGURES, ranking_names
+from ragtime.services.model_finetuner.metrics import Choice
+from ragtime.services.model_finetuner.planning import number_texts
+from ragtime.utils.extras import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ragtime.services.model_finetuner.planning.rows import Numbers
+else:
+    np = LazyModule("numpy")
+
+__all__ = ["NumberedRows", "PreparedData", "number_rows", "prepare_data", "prepare_validation"]
+
+_log = get_logger(__name__)
+
+_LEAST_RESPONSES = 2
+_LEAST_VALIDATION_TEXTS = 400
+_VALIDATION_SHARE = 0.25  # of the texts trained on between two evaluations: a forward pass is a third of a step
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """The rows of a run.
+
+    Attributes:
+        read: All that was read to train on.
+        training: The rows to train on.
+        validation: Those held out, or given for it; empty when there are none.
+        validation_fingerprint: Hash of those given for validation; ``None`` when they were held out.
+        choices: What was chosen about them.
+    """
+
+    read: ReadRows
+    training: Sequence[Row]
+    validation: Sequence[Row]
+    validation_fingerprint: str | None
+    choices: tuple[Choice, ...]
+
+
+def prepare_data(config: FineTuningConfig, dataset: Any, eval_dataset: Any = None) -> PreparedData:
+    """Read the rows of a run, and hold some out.
+
+    Args:
+        config: A resolved config.
+        dataset: What to train on.
+        eval_dataset: What to validate on; ``None`` means to hold rows out.
+
+    Returns:
+        The rows.
+
+    Raises:
+        InvalidArgumentError: There is nothing to learn from, or the two have different shapes.
+        StorageError: A file cannot be read.
+    """
+    read = read_rows(dataset)
+    choices = [Choice(name="data_shape", value=read.shape, reason=read.reason)]
+    if (
+        len({row.response for row in read.rows} | {text for row in read.rows for text in row.negatives})
+        < _LEAST_RESPONSES
+    ):
+        raise InvalidArgumentError(
+            f"The {len(read.rows)} rows have one response in all: there is nothing to tell apart; add other passages"
+        )
+    if eval_dataset is not None:
+        given = read_rows(eval_dataset)
+        if given.shape != read.shape and {given.shape, read.shape} - {"pairs", "triplets"}:
+            raise InvalidArgumentError(f"The data are {read.shape} rows and those for validation {given.shape} ones")
+        known = {(row.query, row.response) for row in read.rows}
+        shared = sum((row.query, row.response) in known for row in given.rows)
+        if shared:
+            _log.warning("Validation rows are trained on, too: their figures say little", shared=shared)
+        return PreparedData(read, read.rows, given.rows, given.fingerprint, tuple(choices))
+    assert config.random_seed is not None  # noqa: S101 - it is there once a config is resolved
+    split = split_rows(read.rows, config.validation_split, config.random_seed)
+    if config.validation_split:
+        reason = split.note or f"a share of {config.validation_split:g}, cut so that nothing is on both sides"
+        choices.append(Choice(name="validation", value=f"{len(split.validation)} rows", reason=reason))
+    return PreparedData(read, split.train, split.validation, None, tuple(choices))
+
+
+def prepare_validation(config: FineTuningConfig, data: PreparedData) -> Validation | None:
+    """Choose what to validate on, within a tenth of the time of training.
+
+    Args:
+        config: A resolved config.
+        data: The rows.
+
+    Returns:
+        The validation; ``None`` when no rows were held out.
+
+    Raises:
+        InvalidArgumentError: The validation metric is none that these rows can give; lists those that are.
+    """
+    if not data.validation:
+        cutoff = cutoff_of(config.validation_metric)
+        names = ranking_names(sorted({*CUTOFFS, *(() if cutoff is None else (cutoff,))}))
+        check_figure(config.validation_metric, [*names, *RATING_FIGURES, *CORRELATION_FIGURES])
+        return None
+    assert config.random_seed is not None  # noqa: S101 - it is there once a config is resolved
+    texts = len({text for row in data.training for text in (row.query, row.response, *row.negatives)})
+    steps = -(-len(data.training) // (config.batch_size * config.gradient_accumulation_steps))
+    share = _VALIDATION_SHARE * min(1.0, (config.evaluation_steps or steps) / steps)
+    validation = Validation.prepare(
+        data.validation,
+        data.read.shape,
+        max_texts=max(_LEAST_VALIDATION_TEXTS, int(share * texts)),
+        seed=config.random_seed,
+        others=data.training,
+        metric=config.validation_metric,
+    )
+    if validation.left_out:
+        _log.info("Validation uses some of the questions, so as not to take long", left_out=validation.left_out)
+    return validation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberedRows:
+    """The rows of a run, their texts as numbers.
+
+    Attributes:
+        texts: The distinct texts.
+        roles: What each of them is.
+        cells: int64 of shape ``[rows, columns]``, the training rows first, then the validation rows; -1 for none.
+        columns: Labels, weights and scores of all rows, in the same order.
+        queries: Numbers of the queries to validate with.
+        passages: Numbers of the passages to validate with.
+    """
+
+    texts: Sequence[str]
+    roles: Sequence[TextRole]
+    cells: Numbers
+    columns: RowColumns
+    queries: Numbers
+    passages: Numbers
+
+
+def number_rows(data: PreparedData, validation: Validation | None, *, by_role: bool) -> NumberedRows:
+    """Number the texts of a run.
+
+    Args:
+        data: The rows.
+        validation: What to validate with.
+        by_role: Whether a text is computed differently as a query and as a passage.
+
+    Returns:
+        The numbers; equal texts of one role have one number, and of both roles unless `by_role`.
+    """
+    made = columns([*data.training, *data.validation], data.read.shape)
+
+    def key(text: str, role: TextRole) -> str:
+        return f"{role}\0{text}" if by_role else text
+
+    def keyed(texts: Sequence[str | None], role: TextRole) -> list[str | None]:
+        return [None if text is None else key(text, role) for text in texts]
+
+    named: list[list[str | None]] = [keyed(made.texts[0], "query")]
+    named += [keyed(texts, "passage") for texts in made.texts[1:]]
+    distinct, cells = number_texts(named)
+    numbers = {text: number for number, text in enumerate(distinct)}
+    wanted: list[Numbers] = []
+    roles: tuple[tuple[TextRole, Sequence[str]], ...] = (
+        ("query", validation.queries if validation is not None else ()),
+        ("passage", validation.passages if validation is not None else ()),
+    )
+    for role, texts in roles:
+        places = [numbers.setdefault(key(text, role), len(numbers)) for text in texts]
+        wanted.append(np.array(places, np.int64))
+    if not by_role:
+        return NumberedRows(list(numbers), ["passage"] * len(numbers), cells, made, *wanted)
+    parts = [text.split("\0", 1) for text in numbers]
+    return NumberedRows(
+        [text for _, text in parts],
+        ["query" if role == "query" else "passage" for role, _ in parts],
+        cells,
+        made,
+        *wanted,
+    )
