@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ragtime.cli.output import print_json, print_line, print_table
+from ragtime.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from ragtime.services.model_finetuner import FineTuningConfig, FineTuningMetrics
 
 __all__ = ["finetune"]
+
+_OPTIONS: Mapping[str, str] = {
+    "base_model_name": "--base-model",
+    "strategy": "--strategy",
+    "adapter_method": "--adapter-method",
+    "frozen_layers": "--frozen-layers",
+    "loss_function": "--loss",
+    "num_epochs": "--epochs",
+    "batch_size": "--batch-size",
+    "learning_rate": "--learning-rate",
+    "max_seq_length": "--max-length",
+    "output_dir": "--out",
+}
+"""The option of each field."""
 
 
 def finetune(  # noqa: PLR0913 - options, each by its name
@@ -26,6 +45,10 @@ def finetune(  # noqa: PLR0913 - options, each by its name
     adapter_method: Annotated[
         str | None, typer.Option(help="For the strategy adapter: head, ia3, loha, lokr or oft.")
     ] = None,
+    frozen_layers: Annotated[
+        int | None,
+        typer.Option(help="Leave the word embeddings and so many of the lower layers as they are, which is faster."),
+    ] = None,
     loss: Annotated[str | None, typer.Option(help="The loss; chosen by the data when none is given.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs per batch.")] = None,
@@ -35,7 +58,7 @@ def finetune(  # noqa: PLR0913 - options, each by its name
         Path | None, typer.Option(help="Folder for models; models in the data folder when none is given.")
     ] = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Start anew where an earlier run of the same did not end.")
+        bool, typer.Option("--anew", help="Train anew, whatever an earlier run of the same has done.")
     ] = False,
     resume: Annotated[Path | None, typer.Option(help="Folder of an earlier run to go on with.")] = None,
     allow_changed: Annotated[
@@ -54,36 +77,52 @@ def finetune(  # noqa: PLR0913 - options, each by its name
 
       ragtime finetune data/train.jsonl --strategy adapter --out models
     """  # noqa: D412 - typer shows this text as it is
-    from pydantic import ValidationError  # noqa: PLC0415 - as the service: only when it runs
-
-    from ragtime.errors import InvalidArgumentError  # noqa: PLC0415
-    from ragtime.services.model_finetuner import FineTuningConfig, ModelFineTuner  # noqa: PLC0415
+    from ragtime.services.model_finetuner import ModelFineTuner  # noqa: PLC0415 - heavy: only when it runs
 
     if anew and resume is not None:
         raise InvalidArgumentError("--anew starts a run, --resume goes on with one; give one of them")
-    options: dict[str, Any] = {
-        "base_model_name": base_model,
-        "strategy": strategy,
-        "adapter_method": adapter_method,
-        "loss_function": loss,
-        "num_epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "max_seq_length": max_length,
-        "output_dir": out,
-    }
-    try:
-        config = FineTuningConfig(**{name: value for name, value in options.items() if value is not None})
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in problems)
-        raise InvalidArgumentError(told) from None
+    for path in (data, validation):
+        if path is not None and not path.exists():
+            raise InvalidArgumentError(f"There is no file or folder '{path}'")
+    config = _config(
+        base_model_name=base_model,
+        strategy=strategy,
+        adapter_method=adapter_method,
+        frozen_layers=frozen_layers,
+        loss_function=loss,
+        num_epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        max_seq_length=max_length,
+        output_dir=out,
+    )
     metrics = ModelFineTuner(config).train(
         data, validation, resume if resume is not None else not anew, allow_changed=allow_changed or ()
     )
     if as_json:
         print_json(metrics.model_dump(mode="json"))
-        return
+    else:
+        _tell(metrics)
+
+
+def _config(**fields: Any) -> FineTuningConfig:
+    """Return the config of the options that were given, the rest from the settings."""
+    from pydantic import ValidationError  # noqa: PLC0415 - as above
+
+    from ragtime.services.model_finetuner import FineTuningConfig  # noqa: PLC0415
+
+    try:
+        return FineTuningConfig.from_settings(**{name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+    told = []
+    for problem in problems:
+        places = [_OPTIONS.get(str(place), str(place)) for place in problem["loc"]]
+        told.append(": ".join([*places[:1], problem["msg"].removeprefix("Value error, ")]))
+    raise InvalidArgumentError("; ".join(told))
+
+
+def _tell(metrics: FineTuningMetrics) -> None:
     for choice in metrics.choices:
         print_line(f"{choice.name}: {choice.value} ({choice.reason})")
     print_table(
@@ -111,3 +150,5 @@ def finetune(  # noqa: PLR0913 - options, each by its name
     stopped = ", stopped early" if metrics.stopped_early else ""
     print_line(f"{metrics.total_steps} of {metrics.planned_steps} steps{stopped}; kept: step {metrics.best_step}")
     print_line(f"Model: {metrics.model_path}")
+    if metrics.int8_path is not None:
+        print_line(f"Model with int8 weights: {metrics.int8_path}")

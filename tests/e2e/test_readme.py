@@ -32,7 +32,7 @@ def test_the_example_in_readme_prints_what_is_said() -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
 
 
-_NEEDING_MODELS = {"docs/guides/models.md"}
+_NEEDING_MODELS = {"docs/guides/models.md", "docs/guides/fine-tuning.md"}
 
 
 @pytest.mark.parametrize(

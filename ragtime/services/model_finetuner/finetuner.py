@@ -29,7 +29,8 @@ class ModelFineTuner:
         memory = ConversationManager(embedder=ConversationEmbedder(encoder=encoder))
 
     A run that was stopped, killed or crashed goes on where its last checkpoint is when the same call is made again, and
-    ends with the same weights, bit for bit, as one that was left alone on the same machine.
+    ends with the same weights, bit for bit, as one that was left alone on the same machine. Ctrl-C and SIGTERM end it
+    behind the step that it is in, with a checkpoint; a second one ends it at once.
 
     Attributes:
         config: What the runs are told; fields left open are filled in when a run begins.
@@ -86,7 +87,8 @@ class ModelFineTuner:
             eval_dataset: The same for validation; ``None`` holds out the share ``validation_split``, so that no query,
                 passage, document or conversation is on both sides.
             resume: Whether a run of the same data and configuration that did not end goes on; ``False`` starts anew.
-                The path of another run's folder goes on with that.
+                The path of an earlier run's folder goes on with that: in the folder itself when nothing has changed,
+                else in one of its own, and the earlier run stays as it is.
             allow_changed: With a path: what may differ from that run, such as ``config.num_epochs`` or ``data``.
 
         Returns:

@@ -46,7 +46,7 @@ class StepRecord(Record):
         tokens_per_second: Tokens without padding, distinct texts only, by the seconds of the step.
         padding: Share of the computed tokens that were padding.
         seconds: How long it took.
-        counts: Candidates, and those left out of the loss, by reason.
+        counts: Candidates, and those left out of the loss, by reason; forward passes, and those computed a second time.
     """
 
     step: Annotated[int, Field(ge=1)]
@@ -134,7 +134,7 @@ class FineTuningMetrics(Record):
     Attributes:
         loss: Mean training loss of the last epoch.
         model_path: The folder of the tuned model.
-        int8_path: Strategy ``quantized``: the folder with int8 weights, a quarter as large; else ``None``.
+        int8_path: Strategy ``quantized``: the folder with int8 weights; else ``None``.
         run_path: The folder of the run, with its checkpoints.
         validation: The figures of the model that was kept, those of ``best_step``; empty without validation.
         baseline: Those of the base model.

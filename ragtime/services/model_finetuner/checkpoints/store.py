@@ -73,8 +73,7 @@ class CheckpointStore:
         Raises:
             InvalidArgumentError: `keep` is no whole number from 1.
         """
-        if type(keep) is not int or keep < 1:
-            raise InvalidArgumentError(f"keep must be a whole number from 1, found {keep!r}")
+        _check_keep(keep)
         self.folder = Path(folder)
         self.keep = keep
 
@@ -104,7 +103,7 @@ class CheckpointStore:
             try:
                 with self._locked():
                     path, size = self._write(state, step, None if score is None else float(score))
-                    operation.add(checkpoint=path.name, bytes=size, removed=self._rotate())
+                    operation.add(checkpoint=path.name, bytes=size, removed=self._rotate(self.keep))
             except OSError as error:
                 raise StorageError(f"Cannot write to '{self.folder}': {error.strerror or error}") from error
         return path
@@ -147,11 +146,37 @@ class CheckpointStore:
         for path in self.folder.glob(f".checkpoint-*{_TEMPORARY}"):
             shutil.rmtree(path)
 
-    def _rotate(self) -> int:
+    def trim(self, keep: int) -> int:
+        """Remove checkpoints that are no longer needed, as after the end of a run.
+
+        Args:
+            keep: How many of the newest ones stay; the best one stays besides.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InvalidArgumentError: `keep` is no whole number from 1.
+            StorageError: They cannot be removed.
+        """
+        _check_keep(keep)
+        if not self.folder.is_dir():
+            return 0
+        with log_operation(_log, "trim_checkpoints", folder=str(self.folder), keep=keep) as operation:
+            try:
+                with self._locked():
+                    self._remove_leftovers()
+                    removed = self._rotate(keep)
+            except OSError as error:
+                raise StorageError(f"Cannot write to '{self.folder}': {error.strerror or error}") from error
+            operation.add(removed=removed)
+        return removed
+
+    def _rotate(self, keep: int) -> int:
         """Remove what is no longer kept, and return how many that were."""
         there = self._list()
         best = _best_of(there)
-        removed = [one for one in there[: -self.keep] if one != best]
+        removed = [one for one in there[:-keep] if one != best]
         for checkpoint in removed:
             # Under another name first: one that is half removed would look damaged.
             doomed = self.folder / f".{checkpoint.path.name}.{secrets.token_hex(8)}{_TEMPORARY}"
@@ -255,6 +280,11 @@ class CheckpointStore:
             )
             return
         _log.warning("A damaged checkpoint is set aside", checkpoint=str(aside), reason=str(reason))
+
+
+def _check_keep(keep: int) -> None:
+    if type(keep) is not int or keep < 1:
+        raise InvalidArgumentError(f"keep must be a whole number from 1, found {keep!r}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -75,6 +75,9 @@ class BatchEncoder:
         optimizer.step()
 
     When memory does not suffice it goes on with fewer graphs, then with smaller passes, and says so in the log.
+
+    Attributes:
+        frozen_once: Whether what a frozen part of the model gives was computed once, before the first step.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class BatchEncoder:
         max_tokens: int | None = None,
         pass_cost: int | None = None,
         processes: Processes | None = None,
+        frozen_once: bool = False,
     ) -> None:
         """Prepare the encoder; nothing is computed yet.
 
@@ -96,11 +100,13 @@ class BatchEncoder:
                 as many as fit.
             pass_cost: How many tokens take as long as the fixed part of a pass; ``None`` means what suits the device.
             processes: Those that work on the same batches; ``None`` means this one alone.
+            frozen_once: Whether `model` goes on from what a frozen part has given once.
 
         Raises:
             InvalidArgumentError: An argument is out of its range.
         """
         own_cost = _CPU_PASS_COST if model.device.type == "cpu" else _GPU_PASS_COST
+        self.frozen_once = frozen_once
         self._model = model
         self._processes = processes if processes is not None else Processes()
         # Processes that measured different limits would plan different passes.

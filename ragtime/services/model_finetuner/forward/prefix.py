@@ -93,7 +93,13 @@ def prepare_encoder(
                 whole = UpperModel(model, texts, depth=frozen_depth, path=path, precision=precision, frozen=frozen)
             except FineTuningError as error:
                 _log.warning("Frozen layers are run in every step", reason=str(error))
-        return BatchEncoder(whole, gradient_cache=gradient_cache, max_tokens=max_tokens, processes=processes)
+        return BatchEncoder(
+            whole,
+            gradient_cache=gradient_cache,
+            max_tokens=max_tokens,
+            processes=processes,
+            frozen_once=isinstance(whole, UpperModel),
+        )
     start = _first_trained(model)
     lower = TextModel(model, texts, precision=precision, stop=start)
     shape = (len(texts), lower.dimension)
@@ -105,7 +111,7 @@ def prepare_encoder(
     BatchEncoder(lower, max_tokens=max_tokens).embed(np.arange(len(texts)), out=base, description="Embedding once")
     _log.info("The frozen encoder was run once", texts=len(texts), dimension=lower.dimension)
     head = HeadModel(model, texts, base, start=start)
-    return BatchEncoder(head, gradient_cache=gradient_cache, processes=processes)
+    return BatchEncoder(head, gradient_cache=gradient_cache, processes=processes, frozen_once=True)
 
 
 def frozen_modules(model: SentenceTransformer, depth: int) -> list[nn.Module]:

@@ -118,6 +118,8 @@ def save_int8(
                 marker = _write(model, staged, about)
             except OSError as error:
                 raise StorageError(f"Cannot write '{place}': {error.strerror or error}") from error
+            except require("safetensors", "finetune").SafetensorError as error:  # what a full disk is to it
+                raise StorageError(f"Cannot write '{place}': {error}") from error
             _check(model, staged, texts_for_check)
         operation.add(layers=len(marker.layers), bytes=sum(entry.bytes for entry in marker.files.values()))
     weights = {name: entry.sha256 for name, entry in marker.files.items() if name.endswith(".safetensors")}

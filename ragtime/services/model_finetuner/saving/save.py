@@ -14,6 +14,7 @@ from ragtime.monitoring.operations import log_operation
 from ragtime.services.model_finetuner.saving.plain import load_plain_folder, set_text_options, write_plain_folder
 from ragtime.services.model_finetuner.saving.staging import check_free, staged_folder
 from ragtime.services.model_finetuner.strategies.comparison import CHECK_TEXTS, embed_for_check, largest_difference
+from ragtime.utils.extras import require
 from ragtime.utils.files import write_json
 from ragtime.utils.hashing import canonical_json, file_hash
 
@@ -96,6 +97,8 @@ def save_model(
                 write(model, staged)
             except OSError as error:
                 raise StorageError(f"Cannot write '{place}': {error.strerror or error}") from error
+            except require("safetensors", "finetune").SafetensorError as error:  # what a full disk is to it
+                raise StorageError(f"Cannot write '{place}': {error}") from error
             write_json(staged / METADATA_NAME, about)
             difference = _check(model, staged, texts_for_check)
             weights = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from ragtime.services.model_finetuner.forward import Precision
 
-__all__ = ["SURROUNDINGS", "UNTOUCHED", "ModelLoader", "make_ready", "package_versions", "run_fingerprints"]
+__all__ = [
+    "SURROUNDINGS",
+    "UNTOUCHED",
+    "ModelLoader",
+    "make_ready",
+    "own_fingerprints",
+    "package_versions",
+    "run_fingerprints",
+]
 
 ModelLoader: TypeAlias = "Callable[[FineTuningConfig], SentenceTransformer]"
 """Gives the base model for a resolved config: a model of its own for each call, with float32 weights."""
@@ -43,6 +51,7 @@ def make_ready(model: SentenceTransformer, config: FineTuningConfig, device: tor
         config: Its prompts, maximum length and dropout are taken on.
         device: Where to move it; ``None`` leaves it where it is.
     """
+    model.float()  # small steps vanish in half precision
     if device is not None:
         model.to(device)
     prompts = {"query": config.query_prompt, "document": config.passage_prompt}
@@ -82,3 +91,8 @@ def run_fingerprints(
         model={role: known.fingerprint(role) for role in get_args(TextRole)},
         surroundings={**package_versions(), "precision": precision, "device": model.device.type},
     )
+
+
+def own_fingerprints(fingerprints: Mapping[str, str]) -> dict[str, str]:
+    """Return those that tell runs apart: all but the surroundings."""
+    return {name: value for name, value in fingerprints.items() if not name.startswith(f"{SURROUNDINGS}.")}

@@ -6,18 +6,22 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ragtime.errors import FineTuningError, InvalidArgumentError, StorageError
+from ragtime.monitoring.logging import get_logger
 from ragtime.services.model_finetuner.checkpoints import CheckpointStore
 from ragtime.services.model_finetuner.metrics import FineTuningMetrics
 from ragtime.utils.files import write_json
 from ragtime.utils.hashing import content_hash
 
 __all__ = ["RunFolder", "int8_place"]
+
+_log = get_logger(__name__)
 
 _RUNS = "runs"
 _DIGITS, _SHOWN_DIGITS = 16, 8
@@ -44,6 +48,7 @@ class RunFolder:
         self.history = path / "history.jsonl"
         self._metrics = path / "metrics.json"
         self._place = path / "place.json"
+        self._origin = path / "origin.json"
         self._frozen = path / "frozen"
 
     @classmethod
@@ -64,7 +69,7 @@ class RunFolder:
         Raises:
             InvalidArgumentError: There is no run.
         """
-        folder = cls(Path(path))
+        folder = cls(Path(path).expanduser().absolute())
         if not (folder.path / "checkpoints").is_dir():
             raise InvalidArgumentError(f"resume names '{path}', but there are no checkpoints of a run")
         return folder
@@ -96,33 +101,55 @@ class RunFolder:
             os.close(descriptor)
 
     def clear(self) -> None:
-        """Remove checkpoints and history, so that the run starts anew."""
+        """Remove checkpoints and history, so that the run starts anew; the model of a run that has ended stays."""
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
         self.history.unlink(missing_ok=True)
-        self._metrics.unlink(missing_ok=True)
-        self._place.unlink(missing_ok=True)
+        self._origin.unlink(missing_ok=True)
+        if self._metrics.exists():
+            self._place.unlink(missing_ok=True)
+            self._metrics.unlink()
 
-    def model_place(self, name: str) -> Path:
-        """Choose where the tuned model goes: beside the runs, where nothing is yet.
+    def has_origin(self) -> bool:
+        """Tell whether all that comes from an earlier run is there."""
+        return self._origin.exists()
 
-        A run that was killed while it saved chooses the same place, and what it had saved there is removed.
+    def note_origin(self, run: Path, step: int) -> None:
+        """Write down that all that comes from an earlier run is there."""
+        write_json(self._origin, {"run": str(run), "step": step})
+
+    def model_place(self, output_dir: Path, name: str) -> Path:
+        """Choose where the tuned model goes: where nothing is yet.
+
+        A run that was killed while it saved chooses the same place, and what it had saved there is removed. A model
+        whose run has ended is never touched.
 
         Args:
-            name: What the folder is called, before what tells runs apart.
+            output_dir: The folder of the models.
+            name: What the model's folder is called, before what tells runs apart.
 
         Returns:
             A folder that is not there.
         """
-        if self._place.exists():
-            place = Path(json.loads(self._place.read_bytes())["model"])
+        base = f"{name}-{self.path.name[:_SHOWN_DIGITS]}"
+        chosen = None if self._metrics.exists() else self._chosen_place(base)
+        if chosen is not None:
+            place = output_dir / chosen
             for leftover in (place, int8_place(place)):
                 shutil.rmtree(leftover, ignore_errors=True)
             return place
-        base = self.path.parent.parent / f"{name}-{self.path.name[:_SHOWN_DIGITS]}"
-        numbered = (base if number == 1 else base.with_name(f"{base.name}-{number}") for number in itertools.count(1))
+        numbered = (output_dir / (base if number == 1 else f"{base}-{number}") for number in itertools.count(1))
         place = next(one for one in numbered if not one.exists() and not int8_place(one).exists())
-        write_json(self._place, {"model": str(place)})
+        write_json(self._place, {"model": place.name})
         return place
+
+    def _chosen_place(self, base: str) -> str | None:
+        """Return the name that an earlier attempt has chosen; ``None`` unless it is one that this run chooses."""
+        try:
+            name = json.loads(self._place.read_bytes())["model"]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+        # It will be deleted: nothing but such a name counts, whatever the file says.
+        return name if isinstance(name, str) and re.fullmatch(rf"{re.escape(base)}(-\d+)?", name) else None
 
     def frozen_place(self, rank: int) -> Path:
         """Make and return the folder in which a process keeps the states of frozen layers."""
@@ -134,14 +161,30 @@ class RunFolder:
         """Remove the states of frozen layers; they can be computed again."""
         shutil.rmtree(self._frozen, ignore_errors=True)
 
+    def forget_what_is_spent(self) -> None:
+        """Remove all checkpoints but the newest and the best, from which a longer run could go on."""
+        self.store.trim(1)
+
     def keep_result(self, metrics: FineTuningMetrics) -> None:
         """Write down that the run has ended, and with what."""
         write_json(self._metrics, metrics.model_dump(mode="json"))
 
     def result(self) -> FineTuningMetrics | None:
-        """Return what the run ended with; ``None`` when it has not ended, or its model is gone."""
+        """Read what the run ended with.
+
+        Returns:
+            The metrics; ``None`` when the run has not ended, or its model or what is told of it is gone or damaged.
+
+        Raises:
+            StorageError: The file cannot be read.
+        """
         try:
             metrics = FineTuningMetrics.model_validate_json(self._metrics.read_bytes())
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"'{self._metrics}' cannot be read: {error.strerror or error}") from error
+        except ValueError:
+            _log.warning("The result of a run is damaged; it is made again", path=str(self._metrics))
             return None
         return metrics if metrics.model_path.is_dir() else None

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
 from ragtime.errors import StorageError
+from ragtime.monitoring.logging import get_logger
 from ragtime.services.model_finetuner.metrics import EpochRecord, EvaluationRecord, StepRecord
 from ragtime.utils.files import write_text
 
 __all__ = ["History", "epochs_of"]
+
+_log = get_logger(__name__)
+
+_KINDS: Mapping[str, type[StepRecord | EvaluationRecord]] = {"step": StepRecord, "eval": EvaluationRecord}
 
 
 class History:
@@ -42,28 +47,50 @@ class History:
         self.evaluations: list[EvaluationRecord] = []
         self._file: IO[str] | None = None
         if self._path is not None:
-            if self._path.exists():
+            if until >= 0:
                 self._read(self._path, until)
             # Without what is forgotten, and in one piece.
             known = [_line("step", one) for one in self.steps] + [_line("eval", one) for one in self.evaluations]
             write_text(self._path, "".join(known))
 
+    @classmethod
+    def copy(cls, source: Path, target: Path, *, until: int, evaluations: bool) -> None:
+        """Begin the history of a run with that of an earlier one.
+
+        Args:
+            source: The earlier one's file, which stays as it is.
+            target: The file to write.
+            until: Steps of the earlier run that count.
+            evaluations: Whether its evaluations count, too.
+
+        Raises:
+            StorageError: A file cannot be read or written.
+        """
+        earlier = cls(None)
+        earlier._read(source, until)
+        known = [_line("step", one) for one in earlier.steps]
+        known += [_line("eval", one) for one in earlier.evaluations if evaluations]
+        write_text(target, "".join(known))
+
     def _read(self, path: Path, until: int) -> None:
         try:
-            lines = path.read_bytes().splitlines()
+            lines = path.read_bytes().splitlines() if path.exists() else []
         except OSError as error:
             raise StorageError(f"The history '{path}' cannot be read: {error.strerror or error}") from error
         for line in lines:
             try:
                 kind, fields = json.loads(line)
-            except ValueError:  # a line that a killed process began
+                record = _KINDS[kind](**fields)
+            except (ValueError, TypeError, KeyError):  # a line that a killed process began, or that was damaged
                 continue
-            if fields["step"] > until:
+            if record.step > until:
                 continue
-            if kind == "step":
-                self.steps.append(StepRecord(**fields))
+            if isinstance(record, StepRecord):
+                self.steps.append(record)
             else:
-                self.evaluations.append(EvaluationRecord(**fields))
+                self.evaluations.append(record)
+        if len(self.steps) < until:
+            _log.warning("Steps are missing in the history of the run", path=str(path), missing=until - len(self.steps))
 
     def add_step(self, record: StepRecord) -> None:
         """Append a step."""
@@ -76,17 +103,24 @@ class History:
         self._write("eval", record)
 
     def flush(self) -> None:
-        """Bring what was appended to the disk."""
+        """Bring what was appended to the disk; StorageError when that fails."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            try:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise self._cannot_write(error) from error
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self.flush()
-            self._file.close()
-            self._file = None
+        """Bring what was appended to the disk, and close the file; StorageError when that fails."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                with file:
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise self._cannot_write(error) from error
 
     def _write(self, kind: str, record: StepRecord | EvaluationRecord) -> None:
         if self._path is None:
@@ -96,7 +130,10 @@ class History:
                 self._file = self._path.open("a", encoding="utf-8")
             self._file.write(_line(kind, record))
         except OSError as error:
-            raise StorageError(f"The history '{self._path}' cannot be written: {error.strerror or error}") from error
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> StorageError:
+        return StorageError(f"The history '{self._path}' cannot be written: {error.strerror or error}")
 
 
 def _line(kind: str, record: StepRecord | EvaluationRecord) -> str:

@@ -25,8 +25,9 @@ from ragtime.services.model_finetuner.training.history import History
 from ragtime.services.model_finetuner.training.processes import Processes
 from ragtime.services.model_finetuner.training.resources import GpuUtilisation
 from ragtime.services.model_finetuner.training.schedule import Schedule
-from ragtime.services.model_finetuner.training.stopping import EarlyStopping
+from ragtime.services.model_finetuner.training.stopping import EarlyStopping, StopRequest
 from ragtime.utils.extras import require
+from ragtime.utils.hashing import keyed_seed
 from ragtime.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "LoopEnd", "LoopParts", "TrainingLoop"]
 
 _log = get_logger(__name__)
+
+_LOST_SCORES: Mapping[str, str] = {
+    "unreachable_margins": "The teacher's margins are wider than those of cosines can be: bring its scores to the "
+    "range 0 to 1, or use the loss kl_divergence",
+    "underflowed": "The teacher's scores lie so far apart that the order of the low ones is lost: bring them to the "
+    "range 0 to 1, or raise the temperature",
+}
+"""What a loss counts that somebody should know, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ class TrainingLoop:
     Attributes:
         steps: Optimizer steps of the whole run.
         step: Those taken.
+        last_loss: The loss of the last one; ``None`` before the first.
     """
 
     def __init__(
@@ -146,7 +156,8 @@ class TrainingLoop:
             config.lr_schedule, cast("float", config.learning_rate), self.steps, config.warmup_steps
         )
         self._stopping = EarlyStopping(config.early_stopping_patience, config.early_stopping_min_change)
-        self._stopped = False
+        self._warned: set[str] = set()
+        self.last_loss: float | None = None
         self._scaler = self._torch.amp.GradScaler(self._device.type, enabled=parts.precision == "float16")
 
     # --- going on -------------------------------------------------------------------------------------------------
@@ -160,13 +171,27 @@ class TrainingLoop:
         """
         parts: Mapping[str, Any] = state.parts
         self._parts.strategy.load_state(self._parts.model, parts["model"])
-        self._parts.optimizer.load_state_dict(parts["optimizer"])
-        self._scaler.load_state_dict(parts["scaler"])
+        self._load_optimizer(parts["optimizer"])
+        if parts["scaler"]:  # empty, when it was not in use
+            self._scaler.load_state_dict(parts["scaler"])
         self._parts.encoder.load_state(parts["encoder"])
         self._stopping.load_state(parts["stopping"])
-        self._stopped = bool(parts["stopped"])
+        self.last_loss = parts["last_loss"]
         restore_random_states(parts["random"])
         self.step = step
+
+    def _load_optimizer(self, state: dict[str, Any] | None) -> None:
+        """Put back the state of the optimizer: what it knows of the weights, not what it was told."""
+        if state is None:  # that of another kind of optimizer
+            return
+        optimizer = self._parts.optimizer
+        told = [{name: value for name, value in one.items() if name != "params"} for one in optimizer.param_groups]
+        try:
+            optimizer.load_state_dict(state)
+        except ValueError as error:
+            raise FineTuningError("The checkpoint's optimizer has trained other weights: start anew") from error
+        for group, options in zip(optimizer.param_groups, told, strict=True):
+            group.update(options)
 
     def _save(self, score: float | None) -> None:
         self._parts.history.flush()
@@ -178,7 +203,7 @@ class TrainingLoop:
                     "scaler": self._scaler.state_dict(),
                     "encoder": self._parts.encoder.state(),
                     "stopping": cast("Any", self._stopping.state()),
-                    "stopped": self._stopped,
+                    "last_loss": self.last_loss,
                     "random": capture_random_states(),
                 },
                 self._parts.fingerprints,
@@ -188,11 +213,12 @@ class TrainingLoop:
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
-    def run(self, progress: Progress) -> LoopEnd:
+    def run(self, progress: Progress, request: StopRequest) -> LoopEnd:
         """Take the steps that are left.
 
         Args:
             progress: Told each step, with the loss and the last validation figure.
+            request: Ends the loop behind the step in which it comes, with a checkpoint.
 
         Returns:
             How it ended; the weights are those of the last step.
@@ -205,20 +231,24 @@ class TrainingLoop:
         if self.step == 0 and evaluation is not None:
             self._measure(evaluation)
         shown: float | None = None
-        while self.step < self.steps and not self._stopped:
+        while self.step < self.steps and not self._stopping.is_over and request.signal is None:
             record = self._take_step()
             self._parts.history.add_step(record)
             self._parts.processes.report({"loss": record.loss, "learning_rate": record.learning_rate}, record.step)
             self.step += 1
+            self.last_loss = record.loss
             score = None
             if evaluation is not None and self._is_due(self._config.evaluation_steps):
                 figures = self._measure(evaluation)
                 shown, score = figures[evaluation.metric], evaluation.score(figures)
-                self._stopped = self._stopping.told(score)
-            if score is not None or self._is_due(self._config.save_steps):
+                self._stopping.told(score)
+            if score is not None or self._is_due(self._config.save_steps) or request.signal is not None:
                 self._save(score)
             progress.advance(1, loss=record.loss, validation=shown)
-        return LoopEnd(self.step, self._stopped and self.step < self.steps)
+        if request.signal is not None:
+            name = request.signal.name
+            _log.warning("Stopped as asked; the same call goes on from here", signal=name, step=self.step)
+        return LoopEnd(self.step, self._stopping.is_over and self.step < self.steps)
 
     def _is_due(self, every: int | None) -> bool:
         """Tell whether something that happens every so many steps, or once an epoch, happens now."""
@@ -226,7 +256,7 @@ class TrainingLoop:
 
     def _measure(self, evaluation: Evaluation) -> Mapping[str, float]:
         begin = self._clock()
-        figures = evaluation.measure()
+        figures = self._parts.processes.agree(evaluation.measure())
         self._parts.history.add_evaluation(
             EvaluationRecord(step=self.step, figures=figures, seconds=max(0.0, self._clock() - begin))
         )
@@ -246,6 +276,7 @@ class TrainingLoop:
 
     def _take_step(self) -> StepRecord:
         begin = self._clock()
+        self._seed_processes()
         batches = self._batches()
         rate = self.schedule.rate(self.step)
         for group in self._parts.optimizer.param_groups:
@@ -281,6 +312,12 @@ class TrainingLoop:
             counts=counts,
         )
 
+    def _seed_processes(self) -> None:
+        """Let each of several processes draw numbers of its own; checkpoints keep the state of the main one."""
+        if self._parts.processes.count > 1:
+            seed = keyed_seed(cast("int", self._config.random_seed), "step", self.step, self._parts.processes.rank)
+            self._torch.manual_seed(seed)
+
     def _backward(self, batch: Batch, scale: float, counts: dict[str, int]) -> StepOutcome:
         numbers, given = self._parts.batches.make(batch.rows)
         told: dict[str, int] = {}
@@ -291,8 +328,12 @@ class TrainingLoop:
             return result.loss
 
         outcome = self._parts.encoder.step(numbers, loss_of, scale=scale)
+        told |= {"passes": outcome.passes, "recomputed_passes": outcome.recomputed}
         for name, count in told.items():
             counts[name] = counts.get(name, 0) + count
+            if count and name in _LOST_SCORES and name not in self._warned:
+                self._warned.add(name)
+                _log.warning(_LOST_SCORES[name], step=self.step + 1, **told)
         return outcome
 
     def _change_weights(self) -> float | None:

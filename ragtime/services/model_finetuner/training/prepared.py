@@ -69,13 +69,7 @@ def prepare_data(config: FineTuningConfig, dataset: Any, eval_dataset: Any = Non
     """
     read = read_rows(dataset)
     choices = [Choice(name="data_shape", value=read.shape, reason=read.reason)]
-    if (
-        len({row.response for row in read.rows} | {text for row in read.rows for text in row.negatives})
-        < _LEAST_RESPONSES
-    ):
-        raise InvalidArgumentError(
-            f"The {len(read.rows)} rows have one response in all: there is nothing to tell apart; add other passages"
-        )
+    _check_responses(read.rows, "data")
     if eval_dataset is not None:
         given = read_rows(eval_dataset)
         if given.shape != read.shape and {given.shape, read.shape} - {"pairs", "triplets"}:
@@ -84,13 +78,23 @@ def prepare_data(config: FineTuningConfig, dataset: Any, eval_dataset: Any = Non
         shared = sum((row.query, row.response) in known for row in given.rows)
         if shared:
             _log.warning("Validation rows are trained on, too: their figures say little", shared=shared)
+        choices.append(Choice(name="validation", value=f"{len(given.rows)} rows", reason="as given"))
         return PreparedData(read, read.rows, given.rows, given.fingerprint, tuple(choices))
     assert config.random_seed is not None  # noqa: S101 - it is there once a config is resolved
     split = split_rows(read.rows, config.validation_split, config.random_seed)
-    if config.validation_split:
-        reason = split.note or f"a share of {config.validation_split:g}, cut so that nothing is on both sides"
-        choices.append(Choice(name="validation", value=f"{len(split.validation)} rows", reason=reason))
+    _check_responses(split.train, "training part")
+    usual = f"a share of {config.validation_split:g}, cut so that nothing is on both sides"
+    choices.append(Choice(name="validation", value=f"{len(split.validation)} rows", reason=split.note or usual))
     return PreparedData(read, split.train, split.validation, None, tuple(choices))
+
+
+def _check_responses(rows: Sequence[Row], what: str) -> None:
+    texts = {row.response for row in rows} | {text for row in rows for text in row.negatives}
+    if len(texts) < _LEAST_RESPONSES:
+        raise InvalidArgumentError(
+            f"The rows of the {what}, {len(rows)} in number, have one response in all: there is nothing to tell apart; "
+            "add other passages"
+        )
 
 
 def prepare_validation(config: FineTuningConfig, data: PreparedData) -> Validation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,13 @@ class Processes:
         count: How many there are.
     """
 
-    def __init__(self, trackers: Iterable[str] = (), *, folder: str | Path | None = None) -> None:
+    def __init__(self, trackers: Iterable[str] = (), *, folder: str | Path | None = None, device: str = "auto") -> None:
         """Join the other processes.
 
         Args:
             trackers: Names of what figures are reported to.
             folder: Where trackers that write files put them.
+            device: Where the settings want the model: ``cpu`` keeps several processes off the GPUs.
 
         Raises:
             MissingExtraError: accelerate is not installed.
@@ -43,9 +45,15 @@ class Processes:
         missing = [name for name in wanted if not _is_there(name)]
         if missing:
             raise FineTuningError(f"trackers names what is not installed: pip install {' '.join(missing)}")
-        self._accelerator: Any = accelerate.Accelerator(log_with=wanted or None, project_dir=folder)
-        self.rank = int(self._accelerator.process_index)
-        self.count = int(self._accelerator.num_processes)
+        # An accelerator settles for the whole process what later ones may be: a run of one process makes none.
+        self._accelerator: Any = None
+        self.rank, self.count = 0, 1
+        several = _are_several()
+        if wanted or several:
+            # Told nothing, accelerate takes each of several processes without a GPU for the only one.
+            on_cpu = several and (device == "cpu" or not require("torch", "finetune").accelerator.is_available())
+            self._accelerator = accelerate.Accelerator(cpu=on_cpu, log_with=wanted or None, project_dir=folder)
+            self.rank, self.count = int(self._accelerator.process_index), int(self._accelerator.num_processes)
         self._tracks = bool(wanted)
 
     @property
@@ -80,7 +88,24 @@ class Processes:
 
     def wait(self) -> None:
         """Wait until all processes have come here."""
-        self._accelerator.wait_for_everyone()
+        if self.count > 1:
+            self._accelerator.wait_for_everyone()
+
+    def agree(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the figures of the main process: where devices round otherwise, all have to go the same way.
+
+        Args:
+            figures: What this process has measured, under the same names as the others.
+
+        Returns:
+            What the main process has measured.
+        """
+        if self.count == 1:
+            return figures
+        torch = require("torch", "finetune")
+        own = torch.tensor([figures[name] for name in sorted(figures)], dtype=torch.float64, device=self.device)
+        told = require("accelerate.utils", "finetune").broadcast(own).tolist()
+        return dict(zip(sorted(figures), told, strict=True))
 
     @property
     def sharing(self) -> forward.Processes:
@@ -88,6 +113,8 @@ class Processes:
         return forward.Processes(rank=self.rank, count=self.count, total=self._total)
 
     def _total(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self.count == 1:
+            return tensor
         total: torch.Tensor = self._accelerator.reduce(tensor, reduction="sum")
         return total
 
@@ -98,6 +125,13 @@ class Processes:
             for weight in parameters:
                 own = weight.grad if weight.grad is not None else torch.zeros_like(weight)
                 weight.grad = self._total(own)
+
+
+def _are_several() -> bool:
+    """Tell whether a launcher has started this process as one of several, or somebody has joined them already."""
+    distributed = require("torch.distributed", "finetune")
+    joined = distributed.is_available() and distributed.is_initialized()
+    return joined or int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _is_there(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ragtime.errors import FineTuningError
@@ -64,9 +66,10 @@ def summarize(
     """
     history = parts.history
     epochs = epochs_of(history.steps)
+    last = epochs[-1].loss if epochs else loop.last_loss  # where the history was lost, there is that of the last step
     figures = {record.step: record.figures for record in history.evaluations}
     return {
-        "loss": epochs[-1].loss,
+        "loss": last,
         "validation": figures.get(best, {}),
         "baseline": figures.get(0, {}),
         "best_step": best,
@@ -97,7 +100,13 @@ def summarize(
 
 
 def save_result(
-    config: FineTuningConfig, folder: RunFolder, parts: LoopParts, fields: dict[str, Any], choices: list[Choice]
+    config: FineTuningConfig,
+    folder: RunFolder,
+    parts: LoopParts,
+    fields: dict[str, Any],
+    choices: Sequence[Choice],
+    *,
+    output_dir: Path,
 ) -> FineTuningMetrics:
     """Save the tuned model, and after it that the run has ended.
 
@@ -107,6 +116,7 @@ def save_result(
         parts: The parts of its loop; the model is not to be trained on afterwards.
         fields: What :func:`summarize` gave.
         choices: What the run has chosen.
+        output_dir: The folder of the models.
 
     Returns:
         What came out.
@@ -116,7 +126,7 @@ def save_result(
         StorageError: The folder cannot be written.
     """
     base = str(config.base_model_name).rstrip("/").rpartition("/")[2].replace(":", "-")  # of a path, the last part
-    place = folder.model_place(f"{base}-{config.strategy}")
+    place = folder.model_place(output_dir, f"{base}-{config.strategy}")
     data: TrainingDataSummary = fields["data"]
     about: dict[str, Any] = {  # the same for the same run: no times, no paths
         "base_model": config.base_model_name,
@@ -135,4 +145,5 @@ def save_result(
     save_model(parts.strategy.finished(parts.model), place, metadata=about)
     metrics = FineTuningMetrics(model_path=place, run_path=folder.path, choices=tuple(choices), **fields)
     folder.keep_result(metrics)
+    folder.forget_what_is_spent()
     return metrics

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ragtime.backends.resolution import RegistryResolver
 from ragtime.config.settings import Settings
@@ -19,39 +19,35 @@ from ragtime.services.model_finetuner.checkpoints import (
     check_fingerprints,
     restore_random_states,
 )
-from ragtime.services.model_finetuner.config import LEARNING_RATES, FineTuningConfig
-from ragtime.services.model_finetuner.evaluation import Validation, higher_is_better
-from ragtime.services.model_finetuner.forward import (
-    BatchEncoder,
-    FrozenCache,
-    Precision,
-    choose_precision,
-    prepare_encoder,
-    roles_differ,
-    tokenize_texts,
-)
-from ragtime.services.model_finetuner.losses import make_loss
+from ragtime.services.model_finetuner.config import FineTuningConfig
+from ragtime.services.model_finetuner.forward import choose_precision
 from ragtime.services.model_finetuner.metrics import Choice, FineTuningMetrics
-from ragtime.services.model_finetuner.planning import BatchPlanner, FalseNegatives, PlanOptions, TrainingRows
 from ragtime.services.model_finetuner.saving import load_base_model
-from ragtime.services.model_finetuner.strategies import make_strategy
-from ragtime.services.model_finetuner.training.base import SURROUNDINGS, ModelLoader, make_ready, run_fingerprints
-from ragtime.services.model_finetuner.training.batches import BatchMaker, ValidationLoss
+from ragtime.services.model_finetuner.training.base import (
+    SURROUNDINGS,
+    ModelLoader,
+    make_ready,
+    own_fingerprints,
+    run_fingerprints,
+)
+from ragtime.services.model_finetuner.training.choices import (
+    end_choices,
+    origin_choice,
+    pass_choices,
+    precision_choice,
+    rate_choices,
+)
 from ragtime.services.model_finetuner.training.folder import RunFolder
 from ragtime.services.model_finetuner.training.history import History
-from ragtime.services.model_finetuner.training.loop import Evaluation, LoopParts, TrainingLoop
-from ragtime.services.model_finetuner.training.optimizers import make_optimizer
-from ragtime.services.model_finetuner.training.prepared import (
-    NumberedRows,
-    PreparedData,
-    number_rows,
-    prepare_data,
-    prepare_validation,
-)
+from ragtime.services.model_finetuner.training.loop import LoopEnd, TrainingLoop
+from ragtime.services.model_finetuner.training.origin import Origin
+from ragtime.services.model_finetuner.training.parts import MadeParts, Start, make_parts
+from ragtime.services.model_finetuner.training.prepared import prepare_data, prepare_validation
 from ragtime.services.model_finetuner.training.processes import Processes
 from ragtime.services.model_finetuner.training.result import keep_best, save_result, summarize
+from ragtime.services.model_finetuner.training.stopping import StopRequest
 from ragtime.utils.extras import LazyModule, require
-from ragtime.utils.progress import track
+from ragtime.utils.progress import ProgressMode, track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +58,6 @@ else:
 __all__ = ["train_model"]
 
 _log = get_logger(__name__)
-
-_MOST_HIDDEN_BYTES = 2**33  # on disk, while a run lasts
 
 
 def train_model(
@@ -92,8 +86,7 @@ def train_model(
     Returns:
         What came out.
     """
-    if allow_changed and isinstance(resume, bool):
-        raise InvalidArgumentError("allow_changed says what may differ from an earlier run: give its folder as resume")
+    _check_resume(resume, allow_changed)
     with log_operation(_log, "finetune", strategy=config.strategy) as operation, _own_random_states(config):
         run = _Run(config, settings, model_loader, registry)
         metrics = run.train(dataset, eval_dataset, resume=resume, allow_changed=allow_changed)
@@ -105,6 +98,17 @@ def train_model(
             model_path=str(metrics.model_path),
         )
     return metrics
+
+
+def _check_resume(resume: bool | str | Path, allow_changed: Collection[str]) -> None:  # noqa: FBT001 - as users were told
+    given: object = resume
+    if not isinstance(given, bool | str | Path) or not str(given).strip():
+        found = "a blank text" if isinstance(given, str) else type(given).__name__
+        raise InvalidArgumentError(f"resume must be True, False or the folder of an earlier run, found {found}")
+    if isinstance(allow_changed, str):
+        raise InvalidArgumentError("allow_changed must be a collection of names, such as ['config.num_epochs']")
+    if allow_changed and isinstance(resume, bool):
+        raise InvalidArgumentError("allow_changed says what may differ from an earlier run: give its folder as resume")
 
 
 @contextmanager
@@ -121,19 +125,6 @@ def _own_random_states(config: FineTuningConfig) -> Iterator[None]:
         restore_random_states(before)
 
 
-class _Start(NamedTuple):
-    """What there is before a run is put together."""
-
-    model: SentenceTransformer
-    precision: Precision
-    data: PreparedData
-    validation: Validation | None
-    folder: RunFolder
-    processes: Processes
-    fingerprints: Mapping[str, str]
-    allow_changed: Collection[str]
-
-
 class _Run:
     """One call of ``train``."""
 
@@ -146,7 +137,7 @@ class _Run:
     ) -> None:
         self._config, self._settings, self._registry = config, settings, registry
         self._load_model = model_loader if model_loader is not None else self._found_model
-        self._output = Path(cast("Path", config.output_dir)).expanduser()
+        self._output = Path(cast("Path", config.output_dir)).expanduser().absolute()
         self._choices: list[Choice] = []
 
     def _found_model(self, config: FineTuningConfig) -> SentenceTransformer:
@@ -159,27 +150,34 @@ class _Run:
         validation = prepare_validation(self._config, data)
         self._choices += data.choices
         self._check_output()
-        processes = Processes(self._config.trackers, folder=self._output)
+        processes = Processes(self._config.trackers, folder=self._output, device=self._settings.embedding.device)
         model = self._load_model(self._config)
         make_ready(model, self._config, processes.device)
-        precision = self._precision(model)
+        precision = choose_precision(model.device, self._config.precision)
+        self._choices.append(precision_choice(self._config, precision, model.device.type))
         fingerprints = run_fingerprints(self._config, self._settings, model, data, precision)
-        own = {name: value for name, value in fingerprints.items() if not name.startswith(f"{SURROUNDINGS}.")}
-        folder = RunFolder.of(self._output, own) if isinstance(resume, bool) else RunFolder.at(resume)
+        origin = None if isinstance(resume, bool) else Origin.find(resume, fingerprints, allow_changed)
+        folder = (
+            RunFolder.of(self._output, own_fingerprints(fingerprints))
+            if origin is None
+            else origin.place(self._output, fingerprints)
+        )
         with ExitStack() as stack:
             if processes.is_main:
                 stack.enter_context(folder.locked())
                 if resume is False:
                     folder.clear()
+                if origin is not None:
+                    origin.carry_over(folder, fingerprints)
             processes.wait()
-            if isinstance(resume, bool) and (done := folder.result()) is not None:
+            if (done := folder.result()) is not None:
                 _log.info("This run has ended already", run=str(folder.path), model_path=str(done.model_path))
                 return done
-            return self._trained(
-                _Start(model, precision, data, validation, folder, processes, fingerprints, allow_changed)
-            )
-
-    # --- before the first step ------------------------------------------------------------------------------------
+            if origin is not None and origin.changed:
+                self._choices.append(origin_choice(origin.folder.path.name, origin.newest.step, origin.changed))
+            if processes.is_main:
+                stack.callback(folder.forget_frozen)
+            return self._trained(Start(model, precision, data, validation, folder, processes, fingerprints))
 
     def _check_output(self) -> None:
         try:
@@ -189,116 +187,65 @@ class _Run:
         except OSError as error:
             raise StorageError(f"output_dir '{self._output}' cannot be written: {error.strerror or error}") from error
 
-    # --- the run --------------------------------------------------------------------------------------------------
-
-    def _trained(self, start: _Start) -> FineTuningMetrics:
-        model, precision, data, validation, folder, processes, fingerprints, allow_changed = start
-        config = self._config
-        strategy = make_strategy(config)
-        model = strategy.prepare(model)
-        rows = number_rows(data, validation, by_role=roles_differ(model))
-        tokens = tokenize_texts(model, rows.texts, rows.roles)
-        dimension = int(model.get_embedding_dimension() or 0)
-        loss, reason = make_loss(config, data.read.shape, dimension=dimension, negatives=len(rows.columns.texts) - 2)
-        self._chose("loss_function", loss.name, reason)
-        parameters = strategy.parameters(model)
-        encoder = prepare_encoder(
-            model,
-            tokens,
-            frozen_depth=strategy.frozen_depth(model),
-            precision=precision,
-            gradient_cache=config.gradient_cache,
-            processes=processes.sharing,
-            cache=self._frozen_cache(folder, processes),
-        )
-        training = TrainingRows(rows.cells[: len(data.training)], tokens.lengths)
-        known = TrainingRows(rows.cells, tokens.lengths)
-        batches = BatchMaker(known, rows.columns, FalseNegatives(known), model.device)
+    def _trained(self, start: Start) -> FineTuningMetrics:
+        folder, processes = start.folder, start.processes
         checkpoint = folder.store.newest()
-        parts = LoopParts(
-            model=model,
-            strategy=strategy,
-            parameters=parameters,
-            encoder=encoder,
-            precision=precision,
-            loss=loss,
-            optimizer=make_optimizer(config, parameters),
-            planner=BatchPlanner(
-                training, PlanOptions(batch_size=config.batch_size), seed=cast("int", config.random_seed)
-            ),
-            batches=batches,
-            history=History(
-                folder.history if processes.is_main else None, until=-1 if checkpoint is None else checkpoint.step
-            ),
-            store=folder.store,
-            fingerprints=fingerprints,
-            processes=processes,
-            evaluation=self._evaluation(data, validation, encoder, rows, ValidationLoss(loss, batches, encoder)),
-        )
-        loop = TrainingLoop(config, parts)
-        self._chose("learning_rate", f"{loop.schedule.peak:g}", self._why_rate())
-        self._chose("warmup_steps", str(loop.schedule.warmup), "at most a tenth of the run")
+        taken = -1 if checkpoint is None else checkpoint.step
+        history = History(folder.history if processes.is_main else None, until=taken)
+        made = make_parts(self._config, start, history)
+        loop = TrainingLoop(self._config, made.parts)
+        self._choices += [*made.choices, *rate_choices(self._config, loop.schedule)]
         if checkpoint is not None:
             state = folder.store.load(checkpoint.path)
             # Elsewhere numbers may be rounded otherwise: the run goes on, and a warning says so.
-            check_fingerprints(state.fingerprints, fingerprints, allow_changed=[*allow_changed, SURROUNDINGS])
+            check_fingerprints(state.fingerprints, start.fingerprints, allow_changed=[SURROUNDINGS])
             loop.load(state, checkpoint.step)
             _log.info("The run goes on", run=str(folder.path), step=checkpoint.step, steps=loop.steps)
-        processes.begin_tracking(config.model_dump(mode="json"))
-        try:
-            with closing(parts.history), track("Fine-tuning", total=loop.steps, unit="steps") as progress:
-                end = loop.run(progress)
-        finally:
-            processes.end_tracking()
-        best = keep_best(parts, end)
-        fields = summarize(loop, parts, end, best=best, data=data, texts=tokens)
+        end = self._looped(loop, made, processes)
+        best = keep_best(made.parts, end)
         if processes.is_main:
-            save_result(config, folder, parts, fields, self._choices)
-            folder.forget_frozen()
+            self._save(start, loop, made, end, best)
         processes.wait()
         result = folder.result()
         if result is None:
             raise FineTuningError(f"The result of the run in '{folder.path}' is gone")
         return result
 
-    def _precision(self, model: SentenceTransformer) -> Precision:
-        wanted = self._config.precision
-        precision = choose_precision(model.device, wanted)
-        reason = "as configured" if wanted != "auto" else f"what this {model.device.type} is fast at"
-        self._chose("precision", precision, reason)
-        return precision
+    def _looped(self, loop: TrainingLoop, made: MadeParts, processes: Processes) -> LoopEnd:
+        """Take the steps that are left, and show them."""
+        with ExitStack() as stack:
+            # Several processes would stop behind different steps, and wait for each other: those are ended at once.
+            request = StopRequest()
+            if processes.count == 1:
+                stack.enter_context(request.heard())
+            processes.begin_tracking(self._config.model_dump(mode="json"))
+            stack.callback(processes.end_tracking)
+            stack.enter_context(closing(made.parts.history))
+            mode: ProgressMode | None = None if processes.is_main else "off"
+            progress = stack.enter_context(track("Fine-tuning", total=loop.steps, unit="steps", mode=mode))
+            return loop.run(progress, request)
 
-    def _frozen_cache(self, folder: RunFolder, processes: Processes) -> FrozenCache | None:
-        """Return where the states of frozen layers are kept; they pay from the second epoch on."""
-        if not self._config.frozen_layers or self._config.num_epochs == 1:
-            return None
-        return FrozenCache(folder.frozen_place(processes.rank), hidden_bytes=_MOST_HIDDEN_BYTES)
-
-    def _why_rate(self) -> str:
-        kind = self._config.adapter_method if self._config.strategy == "adapter" else self._config.strategy
-        usual = LEARNING_RATES[kind] == self._config.learning_rate
-        return f"the default of {kind}" if usual else "as configured"
-
-    def _evaluation(
-        self,
-        data: PreparedData,
-        validation: Validation | None,
-        encoder: BatchEncoder,
-        rows: NumberedRows,
-        loss: ValidationLoss,
-    ) -> Evaluation | None:
-        if validation is None:
-            return None
-        metric = self._config.validation_metric
-        held_out = np.arange(len(data.training), len(data.training) + len(data.validation))
-
-        def measure() -> Mapping[str, float]:
-            figures = validation.measure(encoder.embed(rows.queries), encoder.embed(rows.passages))
-            if metric == "loss":
-                figures["loss"] = loss.measure(held_out, self._config.batch_size)
-            return figures
-
-        return Evaluation(measure, metric, higher_is_better(metric))
-
-    def _chose(self, name: str, value: str, reason: str) -> None:
-        self._choices.append(Choice(name=name, value=value, reason=reason))
+    def _save(self, start: Start, loop: TrainingLoop, made: MadeParts, end: LoopEnd, best: int) -> None:
+        """Write down what came out."""
+        fields = summarize(loop, made.parts, end, best=best, data=start.data, texts=made.texts)
+        evaluation, base, tuned = made.parts.evaluation, fields["baseline"], fields["validation"]
+        if evaluation is not None and base and tuned and evaluation.score(tuned) < evaluation.score(base):
+            metric = evaluation.metric
+            _log.warning(
+                "The tuned model is worse than its base on the validation data",
+                metric=metric,
+                base=base[metric],
+                tuned=tuned[metric],
+            )
+        choices = [
+            *self._choices,
+            *pass_choices(self._config, made.parts.encoder, fields["steps"]),
+            *end_choices(
+                self._config,
+                best=best,
+                steps=end.steps,
+                stopped_early=end.stopped_early,
+                score=fields["validation"].get(self._config.validation_metric),
+            ),
+        ]
+        save_result(self._config, start.folder, made.parts, fields, choices, output_dir=self._output)

@@ -135,6 +135,17 @@ def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     assert (number_of(store.load(newest.path)), number_of(store.load(best.path))) == (5, 1)
 
 
+def test_what_a_run_that_has_ended_does_not_need_is_removed(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=3)
+    for step, score in enumerate([0.1, 0.7, 0.3, 0.4, 0.2]):
+        store.save(numbered(step), step=step, score=score)
+    assert store.trim(1) == 2
+    assert names(tmp_path) == ["checkpoint-000002-step-1", "checkpoint-000005-step-4"]
+    assert CheckpointStore(tmp_path / "nowhere").trim(1) == 0
+    with pytest.raises(InvalidArgumentError, match="keep must be"):
+        store.trim(0)
+
+
 def test_without_scores_there_is_no_best(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path, keep=1)
     for step in range(3):

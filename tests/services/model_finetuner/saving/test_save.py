@@ -77,6 +77,7 @@ def test_another_similarity_becomes_the_cosine(tmp_path: Path) -> None:
     assert load_plain(save_model(model, tmp_path / "model").path).similarity_fn_name == "cosine"
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     """Whatever was computed last, and in whichever process it was saved."""
     model = tiny_model()
@@ -196,6 +197,7 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     """Killed while it wrote: the next attempt at the same folder clears it away, and nothing else."""
     program = textwrap.dedent(

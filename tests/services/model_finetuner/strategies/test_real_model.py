@@ -19,7 +19,7 @@ from ragtime.services.model_finetuner.strategies import make_strategy
 from ragtime.services.model_finetuner.strategies.comparison import embed_for_check, largest_difference
 from tests.services.model_finetuner.strategies.models import train
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

@@ -39,39 +39,6 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.isolated(data_dir=tmp_path / "data", logging__progress="off")
-
-
-@pytest.fixture
-def tuner(settings: Settings, tmp_path: Path) -> Callable[..., ModelFineTuner]:
-    def make(**fields: Any) -> ModelFineTuner:
-        usual: dict[str, Any] = {
-            "num_epochs": 2,
-            "batch_size": 16,
-            "learning_rate": 3e-3,
-            "precision": "float32",
-            "max_seq_length": 32,
-            "output_dir": tmp_path / "models",
-        }
-        config = FineTuningConfig(**{**usual, **fields})
-        return ModelFineTuner(config, settings=settings, model_loader=lambda _: tiny_model())
-
-    return make
-
-
-@pytest.fixture
-def train(tuner: Callable[..., ModelFineTuner]) -> Trainer:
-    def run(
-        data: Any = None, eval_data: Any = None, *, resume: Any = True, allow_changed: Any = (), **fields: Any
-    ) -> Any:
-        given = rows_of() if data is None else data
-        return tuner(**fields).train(given, eval_data, resume, allow_changed=allow_changed)
-
-    return run
-
-
 def _plain(path: Path) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
@@ -253,6 +220,14 @@ def test_the_saved_model_is_that_of_the_best_step(train: Trainer) -> None:
     passages = encoder.encode([response for _, response in data])
     found = np.argsort(-(queries @ passages.T), axis=1)[:, 0]
     assert metrics.validation["accuracy@1"] == pytest.approx(np.mean(found == np.arange(50, 60)))
+
+
+def test_a_model_that_got_worse_is_told(train: Trainer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "ragtime"):
+        worse = train(validation_split=0.25, validation_metric="loss", learning_rate=1.0, optimizer="sgd")
+        told = "worse than its base" in caplog.text
+    assert told == (worse.validation["loss"] > worse.baseline["loss"])
+    assert told
 
 
 def test_the_least_validation_loss_can_choose(train: Trainer) -> None:
