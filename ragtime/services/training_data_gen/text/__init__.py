@@ -1,6 +1,7 @@
 """Reading texts without a model: sentences, keyphrases, questions, words that can stand for each other."""
 
 from ragtime.services.training_data_gen.text.answers import texts_in
+from ragtime.services.training_data_gen.text.declining import declines
 from ragtime.services.training_data_gen.text.keyphrases import Keyphrase, keyphrases_of
 from ragtime.services.training_data_gen.text.markup import plain
 from ragtime.services.training_data_gen.text.questions import Question, headline_questions, questions_of
@@ -14,6 +15,7 @@ __all__ = [
     "Question",
     "Sentence",
     "Synonyms",
+    "declines",
     "headline_questions",
     "keyphrases_of",
     "plain",

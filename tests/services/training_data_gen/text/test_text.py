@@ -12,6 +12,7 @@ from ragtime.records import Document
 from ragtime.services.training_data_gen.text import (
     CorpusWords,
     Synonyms,
+    declines,
     headline_questions,
     keyphrases_of,
     plain,
@@ -242,3 +243,44 @@ def test_a_clean_answer_is_read_as_it_is(texts: list[str]) -> None:
 @given(st.text(max_size=300))
 def test_no_answer_breaks_the_reader(answer: str) -> None:
     assert all(text.strip() for text in texts_in(answer))
+
+
+# --- answers that say that there is none ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I do not have that information.",
+        "Sorry, I don\u2019t have that specific information.",
+        "I'm sorry, but I do not have the answer to that.",
+        "I am sorry that I do not have that information. Ask me something else.",
+        "Unfortunately, there is no information about it",
+        "We could not find any details on this.",
+        "  I have no idea!",
+    ],
+)
+def test_answers_that_say_that_nothing_is_known(answer: str) -> None:
+    assert declines(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "...",
+        "I am sorry that your parcel is late. It will come on Friday.",
+        "I do not have the exact date, but it was in the spring of 1998, when the line was opened.",
+        "I don't have information on the name. However, the syrup is made of pomegranates, and used in many drinks.",
+        "There is no fee.",
+        "You do not have to give any information.",
+        "The database has no information about deleted rows.",
+    ],
+)
+def test_answers_that_say_something(answer: str) -> None:
+    assert not declines(answer)
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_asked(answer: str) -> None:
+    assert declines(answer) in {True, False}

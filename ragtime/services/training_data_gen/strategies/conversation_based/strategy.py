@@ -15,6 +15,7 @@ from ragtime.services.training_data_gen.strategies.conversation_based.exchanges 
 from ragtime.services.training_data_gen.strategies.conversation_based.follow_ups import asks_something
 from ragtime.services.training_data_gen.strategies.conversation_based.rewriting import QueryRewriter, Rewritten, as_text
 from ragtime.services.training_data_gen.strategies.passages import FoundPassage, named_passage
+from ragtime.services.training_data_gen.text import declines
 from ragtime.services.training_data_gen.tools import Tools
 
 __all__ = ["ConversationBased"]
@@ -152,7 +153,9 @@ class _Question:
             if answer.verdict == "undecided":
                 continue
             if not found:
-                if answer.usable:
+                if answer.usable and declines(answer.text):
+                    rejected.append(Rejected("the answer says that nothing is known"))
+                elif answer.usable:
                     uncited.append(answer)
                 elif answer.stars == best:  # else it is the worse one of a pair of preference
                     rejected.append(Rejected("a bad answer cites no known document"))

@@ -193,6 +193,17 @@ def test_what_is_no_question_or_has_no_answer_is_rejected(make_tools: MakeTools)
     }
 
 
+def test_an_answer_that_knows_nothing_is_no_passage(make_tools: MakeTools) -> None:
+    unknown = "I am sorry, but I do not have that information."
+    found = outcomes(
+        make_tools(),
+        conversation(
+            turn("q", "user", "How do I clean the steel drum?", None), turn("a", "assistant", unknown, "q", 5)
+        ),
+    )
+    assert reasons(found) == {"the answer says that nothing is known": 1}
+
+
 def follow_up() -> SourceConversation:
     return conversation(
         turn("q0", "user", "How do I clean the steel drum?", None),
