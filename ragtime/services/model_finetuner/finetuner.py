@@ -98,6 +98,7 @@ class ModelFineTuner:
             InvalidArgumentError: The data are empty or hold something else, or the configuration does not suit them or
                 the model.
             FineTuningError: The run cannot go on; what it has saved stays.
+            pydantic.ValidationError: The config contradicts what the settings say of fields that it leaves open.
             BackendError: The base model cannot be loaded.
             StorageError: The output cannot be written.
             MissingExtraError: A package is not installed.

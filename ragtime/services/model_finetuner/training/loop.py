@@ -343,13 +343,12 @@ class TrainingLoop:
         self._scaler.unscale_(self._parts.optimizer)
         limit = self._config.max_grad_norm
         norm = float(self._torch.nn.utils.clip_grad_norm_(weights, math.inf if limit is None else limit))
-        self._scaler.step(self._parts.optimizer)
+        finite = math.isfinite(norm)
+        if not finite and not self._scaler.is_enabled():
+            raise FineTuningError(
+                f"The gradient of step {self.step + 1} is {norm}: use a lower learning rate, or another precision; the "
+                "checkpoints before it are as they were"
+            )
+        self._scaler.step(self._parts.optimizer)  # which leaves the step out when it is not finite
         self._scaler.update()
-        if math.isfinite(norm):
-            return norm
-        if self._scaler.is_enabled():  # it has left the step out, and lowers its scale
-            return None
-        raise FineTuningError(
-            f"The gradient of step {self.step + 1} is {norm}: use a lower learning rate, or another precision; the "
-            "checkpoints before it are as they were"
-        )
+        return norm if finite else None
