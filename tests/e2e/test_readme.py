@@ -32,11 +32,12 @@ def test_the_example_in_readme_prints_what_is_said() -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
 
 
-_NEEDING_MODELS = {"docs/guides/models.md", "docs/guides/fine-tuning.md"}
+_LOADING_MODELS = {"docs/guides/models.md", "docs/guides/fine-tuning.md"}
+_MARKS = (pytest.mark.models, pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=pytest.mark.models) if page in _NEEDING_MODELS else page for page in _PAGES]
+    "page", [pytest.param(page, marks=_MARKS) if page in _LOADING_MODELS else page for page in _PAGES]
 )
 def test_every_example_runs(page: str) -> None:
     for code in _blocks(page, "python"):

@@ -55,5 +55,9 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 def servers() -> list[psutil.Process]:
-    """Return the processes that this one has started and that live."""
-    return [each for each in psutil.Process().children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
+    """Return the processes that this one has started and that live, but for those of ``multiprocessing``.
+
+    Other tests leave those: its server of forks and its resource tracker live as long as the interpreter.
+    """
+    living = (one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE)
+    return [one for one in living if "from multiprocessing." not in " ".join(one.cmdline())]
