@@ -54,6 +54,15 @@ class _Interrupting:
 # --- stopped --------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, as at a terminal; it does not in a job in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_run_behind_its_step_with_a_checkpoint(
     train: Trainer, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,6 +84,7 @@ def test_ctrl_c_ends_a_run_behind_its_step_with_a_checkpoint(
     assert [step.loss for step in ended.steps] == [step.loss for step in alone.steps]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_request_to_stop_is_heard_once_and_has_its_usual_effect_afterwards() -> None:
     with pytest.raises(KeyboardInterrupt), StopRequest().heard() as request:
         signal.raise_signal(signal.SIGINT)
