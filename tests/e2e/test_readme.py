@@ -32,13 +32,16 @@ def test_the_example_in_readme_prints_what_is_said() -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
 
 
-_LOADING_MODELS = {"docs/guides/models.md", "docs/guides/fine-tuning.md"}
-_MARKS = (pytest.mark.models, pytest.mark.slow)
+_SLOW = pytest.mark.slow
+_MARKS = {
+    "docs/guides/conversations.md": (_SLOW,),
+    "docs/guides/fine-tuning.md": (_SLOW, pytest.mark.models),
+    "docs/guides/models.md": (_SLOW, pytest.mark.models),
+    "docs/guides/training-data.md": (_SLOW,),
+}
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=_MARKS) if page in _LOADING_MODELS else page for page in _PAGES]
-)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=_MARKS.get(page, ())) for page in _PAGES])
 def test_every_example_runs(page: str) -> None:
     for code in _blocks(page, "python"):
         _run(code)
