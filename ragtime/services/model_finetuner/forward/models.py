@@ -71,7 +71,54 @@ class PassModel(Protocol):
         ...
 
 
-class TextModel:
+class _OnModel:
+    """What the passes of a whole model and those of its end have in common.
+
+    Attributes:
+        model: The model.
+        texts: The texts, tokenized for it.
+    """
+
+    def __init__(self, model: SentenceTransformer, texts: TokenizedTexts, lengths: Numbers, dimension: int) -> None:
+        """Keep what both know.
+
+        Args:
+            model: The model.
+            texts: The texts.
+            lengths: What each of them costs, int64 of shape ``[texts]``.
+            dimension: Length of the embeddings.
+        """
+        self.model = model
+        self.texts = texts
+        self._lengths = lengths
+        self._dimension = dimension
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    @property
+    def dimension(self) -> int:
+        """Length of the embeddings."""
+        return self._dimension
+
+    @property
+    def lengths(self) -> Numbers:
+        """Tokens of each text; 1 where a text is not computed from its tokens."""
+        return self._lengths
+
+    @property
+    def route_of(self) -> Numbers:
+        """Texts of different routes cannot share a pass."""
+        return self.texts.route_of
+
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """Return what gets gradients."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+
+class TextModel(_OnModel):
     """A sentence-transformers model that is given tokens.
 
     Attributes:
@@ -101,38 +148,11 @@ class TextModel:
         Raises:
             FineTuningError: The model does not tell the length of its embeddings.
         """
-        self.model = model
-        self.texts = texts
+        super().__init__(model, texts, texts.lengths, _dimension(model, stop))
         self.precision = precision
         self._frozen = list(frozen)
         self._stop = stop
         self._converts = precision != "float32"
-        self._lengths = texts.lengths
-        self._dimension = _dimension(model, stop)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.model.device
-
-    @property
-    def dimension(self) -> int:
-        """Length of the embeddings."""
-        return self._dimension
-
-    @property
-    def lengths(self) -> Numbers:
-        """Tokens of each text."""
-        return self._lengths
-
-    @property
-    def route_of(self) -> Numbers:
-        """Texts of different routes cannot share a pass."""
-        return self.texts.route_of
-
-    def parameters(self) -> Sequence[nn.Parameter]:
-        """Return what gets gradients."""
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     @contextmanager
     def mode(self, *, training: bool) -> Iterator[None]:
@@ -162,7 +182,7 @@ class TextModel:
         return embeddings[:, : self.model.truncate_dim] if self._stop is None else embeddings
 
 
-class HeadModel:
+class HeadModel(_OnModel):
     """The trained end of a model whose other modules never change, on embeddings that were computed once.
 
     Attributes:
@@ -186,36 +206,9 @@ class HeadModel:
         Raises:
             FineTuningError: The model does not tell the length of its embeddings.
         """
-        self.model = model
-        self.texts = texts
+        super().__init__(model, texts, np.ones(len(texts), np.int64), _dimension(model, None))
         self.start = start
         self._base = base
-        self._lengths = np.ones(len(texts), np.int64)
-        self._dimension = _dimension(model, None)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.model.device
-
-    @property
-    def dimension(self) -> int:
-        """Length of the embeddings."""
-        return self._dimension
-
-    @property
-    def lengths(self) -> Numbers:
-        """Each text counts as one token."""
-        return self._lengths
-
-    @property
-    def route_of(self) -> Numbers:
-        """Texts of different routes cannot share a pass."""
-        return self.texts.route_of
-
-    def parameters(self) -> Sequence[nn.Parameter]:
-        """Return what gets gradients."""
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     @contextmanager
     def mode(self, *, training: bool) -> Iterator[None]:
