@@ -11,13 +11,12 @@ from ragtime.errors import FineTuningError, InvalidArgumentError
 from ragtime.services.model_finetuner.config import FineTuningConfig
 from ragtime.services.model_finetuner.strategies.comparison import embed_for_check, largest_difference
 from ragtime.services.model_finetuner.strategies.structure import linear_layers, transformer_of
-from ragtime.services.model_finetuner.strategies.weights import load_trained_state, trained_parameters, trained_state
+from ragtime.services.model_finetuner.strategies.weights import TrainsWeights
 from ragtime.utils.extras import require
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor, nn
-    from torch.nn import Parameter
+    from torch import nn
     from transformers import PreTrainedModel
 
 __all__ = ["EncoderAdapter"]
@@ -26,7 +25,7 @@ _OFT_BLOCK = 32  # at most, as in peft
 _TOLERANCE = 1e-4  # largest change of a number in an embedding that merging may bring
 
 
-class EncoderAdapter:
+class EncoderAdapter(TrainsWeights):
     """Adapters in all linear layers of attention and feed-forward networks, by peft.
 
     The methods: ``lora`` (Hu et al. 2021), ``ia3`` (Liu et al. 2022), ``loha`` (Hyeon-Woo et al. 2021), ``lokr`` (Yeh
@@ -79,18 +78,6 @@ class EncoderAdapter:
     def frozen_depth(self, model: SentenceTransformer) -> int | None:  # noqa: ARG002 - the same for all
         """Return 0: the embeddings are frozen, and there is an adapter in the lowest layer."""
         return 0
-
-    def parameters(self, model: SentenceTransformer) -> Mapping[str, Parameter]:
-        """Return the weights of the adapters, by name."""
-        return trained_parameters(model)
-
-    def state(self, model: SentenceTransformer) -> dict[str, Tensor]:
-        """Return a copy of what is trained, and of the buffers."""
-        return trained_state(model)
-
-    def load_state(self, model: SentenceTransformer, state: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state` gave; FineTuningError when it belongs to another model."""
-        load_trained_state(model, state)
 
     def finished(self, model: SentenceTransformer) -> SentenceTransformer:
         """Merge the adapters into the weights, and take them out.

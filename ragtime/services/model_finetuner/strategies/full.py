@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ragtime.errors import FineTuningError, InvalidArgumentError
@@ -13,17 +12,15 @@ from ragtime.services.model_finetuner.strategies.structure import (
     parameters_in_use,
     transformer_of,
 )
-from ragtime.services.model_finetuner.strategies.weights import load_trained_state, trained_parameters, trained_state
+from ragtime.services.model_finetuner.strategies.weights import TrainsWeights
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor
-    from torch.nn import Parameter
 
 __all__ = ["Full", "freeze_lower_layers"]
 
 
-class Full:
+class Full(TrainsWeights):
     """Trains all weights that the embeddings depend on, but for those of the frozen layers.
 
     Attributes:
@@ -59,18 +56,6 @@ class Full:
     def frozen_depth(self, model: SentenceTransformer) -> int | None:  # noqa: ARG002 - the config tells
         """Return the number of frozen layers, -1 when nothing is frozen."""
         return -1 if self._frozen_layers is None else self._frozen_layers
-
-    def parameters(self, model: SentenceTransformer) -> Mapping[str, Parameter]:
-        """Return what is trained, by name."""
-        return trained_parameters(model)
-
-    def state(self, model: SentenceTransformer) -> dict[str, Tensor]:
-        """Return a copy of what is trained, and of the buffers."""
-        return trained_state(model)
-
-    def load_state(self, model: SentenceTransformer, state: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state` gave; FineTuningError when it belongs to another model."""
-        load_trained_state(model, state)
 
     def finished(self, model: SentenceTransformer) -> SentenceTransformer:
         """Return the model in evaluation mode."""

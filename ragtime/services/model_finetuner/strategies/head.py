@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ragtime.errors import FineTuningError
 from ragtime.services.model_finetuner.config import FineTuningConfig
-from ragtime.services.model_finetuner.strategies.weights import load_trained_state, trained_parameters, trained_state
+from ragtime.services.model_finetuner.strategies.weights import TrainsWeights
 from ragtime.utils.extras import require
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor, nn
+    from torch import nn
 
 __all__ = ["Head"]
 
 _EMBEDDING = "sentence_embedding"
 
 
-class Head:
+class Head(TrainsWeights):
     """Puts a square linear layer, the identity at first, between the model and its normalisation.
 
     With ``adapter_query_only`` it stands in a router, which leaves the embeddings of passages as they are, bit by bit:
@@ -61,18 +60,6 @@ class Head:
     def frozen_depth(self, model: SentenceTransformer) -> int | None:  # noqa: ARG002 - the same for all
         """Return ``None``: everything before the linear layer is frozen."""
         return None
-
-    def parameters(self, model: SentenceTransformer) -> Mapping[str, nn.Parameter]:
-        """Return weight and bias of the linear layer, by name."""
-        return trained_parameters(model)
-
-    def state(self, model: SentenceTransformer) -> dict[str, Tensor]:
-        """Return a copy of what is trained."""
-        return trained_state(model)
-
-    def load_state(self, model: SentenceTransformer, state: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state` gave; FineTuningError when it belongs to another model."""
-        load_trained_state(model, state)
 
     def finished(self, model: SentenceTransformer) -> SentenceTransformer:
         """Return the model in evaluation mode; the linear layer stays, as a Dense module."""

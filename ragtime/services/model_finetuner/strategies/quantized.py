@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ragtime.services.model_finetuner.config import FineTuningConfig
 from ragtime.services.model_finetuner.strategies.full import freeze_lower_layers
 from ragtime.services.model_finetuner.strategies.quantized_models import fake_quantize, to_plain
-from ragtime.services.model_finetuner.strategies.weights import load_trained_state, trained_parameters, trained_state
+from ragtime.services.model_finetuner.strategies.weights import TrainsWeights
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor
-    from torch.nn import Parameter
 
 __all__ = ["Quantized"]
 
 
-class Quantized:
+class Quantized(TrainsWeights):
     """Trains as ``full`` does, with int8 weights and 8-bit activations in attention and feed-forward networks.
 
     The weights that are trained stay float32 and are rounded in every pass, see
@@ -58,18 +55,6 @@ class Quantized:
     def frozen_depth(self, model: SentenceTransformer) -> int | None:  # noqa: ARG002 - the config tells
         """Return the number of frozen layers, -1 when nothing is frozen."""
         return -1 if self._frozen_layers is None else self._frozen_layers
-
-    def parameters(self, model: SentenceTransformer) -> Mapping[str, Parameter]:
-        """Return what is trained, by name: the float32 weights."""
-        return trained_parameters(model)
-
-    def state(self, model: SentenceTransformer) -> dict[str, Tensor]:
-        """Return a copy of what is trained, and of the buffers."""
-        return trained_state(model)
-
-    def load_state(self, model: SentenceTransformer, state: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state` gave; FineTuningError when it belongs to another model."""
-        load_trained_state(model, state)
 
     def finished(self, model: SentenceTransformer) -> SentenceTransformer:
         """Return a copy of plain modules with the rounded weights.

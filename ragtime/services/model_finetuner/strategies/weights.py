@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ragtime.errors import FineTuningError
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
     from torch import Tensor, nn
 
-__all__ = ["load_trained_state", "trained_parameters", "trained_state"]
+__all__ = ["TrainsWeights", "load_trained_state", "trained_parameters", "trained_state"]
 
 _SHOWN = 3
 
@@ -78,3 +79,19 @@ def _changing(model: nn.Module) -> dict[str, Tensor]:
 def _listed(names: set[str]) -> str:
     shown = ", ".join(sorted(names)[:_SHOWN]) or "nothing"
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+class TrainsWeights:
+    """Base of the strategies: what needs gradients after ``prepare`` is trained, kept in checkpoints and put back."""
+
+    def parameters(self, model: SentenceTransformer) -> Mapping[str, nn.Parameter]:
+        """Return what is trained, by name."""
+        return trained_parameters(model)
+
+    def state(self, model: SentenceTransformer) -> dict[str, Tensor]:
+        """Return a copy of what is trained, and of the buffers."""
+        return trained_state(model)
+
+    def load_state(self, model: SentenceTransformer, state: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`state` gave; FineTuningError when it belongs to another model."""
+        load_trained_state(model, state)
