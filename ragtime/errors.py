@@ -18,6 +18,8 @@
     ├── GenerationError        training data
     └── FineTuningError        training runs, evaluation and promotion
 
+``RagtimeDeprecationWarning`` is what the wrappers of the old modules warn with.
+
 Messages say what was found, what was expected and what to do. They never hold a secret, a prompt or a document.
 """
 
@@ -39,6 +41,7 @@ __all__ = [
     "GenerationError",
     "InvalidArgumentError",
     "MissingExtraError",
+    "RagtimeDeprecationWarning",
     "RagtimeError",
     "RenderLimitError",
     "SettingProblem",
@@ -217,6 +220,10 @@ class GenerationError(RagtimeError):
 
 class FineTuningError(RagtimeError):
     """A training run, an evaluation or a promotion cannot go on."""
+
+
+class RagtimeDeprecationWarning(DeprecationWarning):
+    """A name of the old modules is used; tells where it went. ``ragtime.migration.names`` lists them all."""
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
