@@ -48,7 +48,7 @@ def make_loss(
         negatives: The most negatives that a row has; ``None`` when that is not known.
 
     Returns:
-        The loss, and a sentence for people.
+        The loss, and why it is this one, for people.
 
     Raises:
         InvalidArgumentError: The loss that was asked for cannot be computed from such data, the vectors are to be cut
@@ -60,9 +60,9 @@ def make_loss(
         name, why = _CHOICES[shape]
         if shape == "scored" and negatives == 1:
             name, why = "margin_mse", "a teacher has scored two candidates of each query"
-        reason = f"{name}, chosen because {why}"
+        reason = f"chosen because {why}"
     else:
-        name, reason = config.loss_function, f"{config.loss_function}, as configured"
+        name, reason = config.loss_function, "as configured"
     if shape not in _SHAPES[name]:
         raise InvalidArgumentError(
             f"The loss {name} takes {' or '.join(_SHAPES[name])} rows, found {shape} ones; leave loss_function at "
