@@ -12,6 +12,7 @@ SOURCES = $(wildcard ragtime compat)
 LOWEST := .venv-lowest
 CONPORT := .venv-conport
 SECONDS_OF := --durations=10
+PARALLEL := -n logical --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -32,18 +33,18 @@ demo: $(STAMP) ## Set up, and run what there is on this machine, offline
 	$(BIN)/ragtime demo
 
 test: $(STAMP) ## Run the quick tests; fails under 90 % branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 test-slow: $(STAMP) ## Run the slow tests
 	$(BIN)/python -m pytest -m slow $(SECONDS_OF)
 
 test-lowest: $(LOWEST)/.installed ## Run the quick tests with the oldest supported dependencies
-	$(LOWEST)/bin/python -m pytest -p no:cacheprovider
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(PARALLEL) -p no:cacheprovider
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install -q -c constraints-lowest.txt -e ".[bench,conport,data,llm,migrate]" \
-		pytest pytest-cov pytest-timeout hypothesis hatchling editables
+		pytest pytest-cov pytest-timeout pytest-xdist hypothesis hatchling editables
 	@touch $@
 
 test-conport: $(STAMP) $(CONPORT)/.installed ## Run the tests of the decision log against the real server (2 GB)
