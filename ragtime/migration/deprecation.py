@@ -8,7 +8,7 @@
 ...     warnings.simplefilter("always")
 ...     path = get_template_path()
 >>> print(str(told[0].message).partition(";")[0])
-template.get_template_path is deprecated since 1.0.0 and will be removed in 2.0.0
+template.get_template_path is deprecated since 1.0.0
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _lock = threading.Lock()
 def deprecation_message(entry: OldName) -> str:
     """Return what the warning says: the old place, the new one, when the old one goes, and the codemod."""
     return (
-        f"{entry.module}.{entry.name} is deprecated since {entry.since} and will be removed in {entry.removed_in}; "
-        f"use {entry.new} instead. {entry.change} Rewrite it: {CODEMOD}"
+        f"{entry.module}.{entry.name} is deprecated since {entry.since}; use {entry.new} instead. "
+        f"It will be removed in {entry.removed_in}. {entry.change} Rewrite it: {CODEMOD}"
     )
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["NAMES", "OLD_MODULES", "REMOVED_IN", "SINCE", "Kind", "OldName", "find_old_name", "wrapper_of"]
+__all__ = [
+    "EXPORTED_TOO",
+    "NAMES",
+    "OLD_MODULES",
+    "REMOVED_IN",
+    "SINCE",
+    "Kind",
+    "OldName",
+    "find_old_name",
+    "wrapper_of",
+]
 
 Kind = Literal["class", "function", "constant"]
 
@@ -91,12 +101,14 @@ NAMES: tuple[OldName, ...] = (
     OldName(
         "conversation", "Conversation", "class", f"{_CONVERSATION}.Conversation",
         "`add_interaction(query, response, ids, metadata)` is `add_exchange(query, response, document_ids=ids, "
-        "metadata=metadata)`; `get_interactions()` takes the place of `history`.",
+        "metadata=metadata)`; `get_interactions()` takes the place of `history`, its `where` and `search` that of the "
+        "searches. `EnhancedConversation` has what summarises; for `clear`, begin a new one.",
     ),
     OldName(
         "conversation", "get_conversation_from_session", "function",
         f"{_CONVERSATION}.ConversationManager.get_conversation",
-        "Keep the id in the session, and get the conversation from the manager.",
+        "Keep the id in the session, and get the conversation from the manager; where there is no id yet, "
+        "`create_conversation()` makes one.",
     ),
     OldName(
         "conversation", "update_conversation_in_session", "function",
@@ -110,16 +122,20 @@ NAMES: tuple[OldName, ...] = (
     ),
     OldName(
         "conversation_embedder", "ConversationEmbedder", "class", f"{_CONVERSATION}.ConversationEmbedder",
-        "The model comes from `settings.embedding`; a failure raises `BackendError` instead of giving 384 zeros.",
+        "The model is that of `settings.embedding`; arrays come back, and a failure raises `BackendError` instead of "
+        "giving zeros. `embed_interaction` takes a turn; unit vectors are compared by `first @ second`, many by "
+        "`ragtime.storage.vectors.VectorIndex`.",
     ),
     OldName(
         "conversation_summarizer", "ConversationSummarizer", "class", f"{_CONVERSATION}.ConversationSummarizer",
-        "The model comes from `settings.generation`; `max_tokens` is a bound that holds, and a `Summary` comes back, "
-        "whose `str()` is the text.",
+        "The model is that of `settings.llm`, and is asked only by `strategy=\"abstractive\"`; `max_tokens` is a bound "
+        "that holds, and a `Summary` comes back, whose `str()` is the text.",
     ),
     OldName(
         "enhanced_conversation", "EnhancedConversation", "class", f"{_CONVERSATION}.EnhancedConversation",
-        "`recall` finds turns by words and meaning; embeddings are kept by the manager, not in `to_dict()`.",
+        "`get_relevant_interactions` gives turns, by words and meaning, and raises when the model fails; "
+        "`is_follow_up` is the old `is_follow_up_question`, `build_context` tells a model what matters, `summarize()` "
+        "sums up. Vectors are not in `to_dict()`.",
     ),
     OldName(
         "enhanced_conversation", "get_enhanced_conversation_from_session", "function",
@@ -133,8 +149,9 @@ NAMES: tuple[OldName, ...] = (
     ),
     OldName(
         "template_manager", "TemplateManager", "class", f"{_TEMPLATES}.TemplateManager",
-        "Prompts are files of their own with declared variables; `compose(style, query_type, params)` puts "
-        "instructions, context and question together, the question filled in.",
+        "Prompts are files of their own in a folder, with declared variables; `compose(style, query_type, params)` is "
+        "the old `get_prompt`: it raises `TemplateVariableError` when a variable is missing, and its `messages` keep "
+        "the system instruction apart.",
     ),
     OldName(
         "template", "get_template_path", "function", f"{_TEMPLATES}.HTMLTemplateManager",
@@ -162,12 +179,14 @@ NAMES: tuple[OldName, ...] = (
     ),
     OldName(
         "training_data_generator", "TrainingPair", "class", f"{_DATA}.TrainingExample",
-        "`document` is `response`; what was a pair type is told by `label` and `negatives`; blank texts are refused.",
+        "`document` is `response`, and `rating` and `pair_type` go into `metadata`; what a query should not find has "
+        "label 0, or stands in `negatives` of the example. Examples cannot be changed, and blank texts are refused.",
     ),
     OldName(
         "training_data_generator", "TrainingDataGenerator", "class", f"{_DATA}.TrainingDataGenerator",
-        "Sources are arguments (`feedback=`, `documents=`, `conversations=`); `generate_training_data(count)` returns "
-        "examples, and `export_training_data(examples, path)` writes them.",
+        "`documents=` takes what was `chroma_db`, `feedback=` the records that the client finds, and "
+        "`settings.training_data` has the thresholds; `generate_training_data(count)` returns examples, "
+        "`validate(examples)` judges them, and `export_training_data(examples, path)` writes one file. Failures raise.",
     ),
     OldName(
         "training_data_generator", "create_training_data_generator", "function", f"{_DATA}.TrainingDataGenerator",
@@ -175,15 +194,18 @@ NAMES: tuple[OldName, ...] = (
     ),
     OldName(
         "model_finetuner", "FineTuningConfig", "class", f"{_TUNING}.FineTuningConfig",
-        "`output_model_path` is `output_dir`, `use_amp` is `precision`; wrong values are refused when it is made.",
+        "`output_model_path` is `output_dir`, `use_amp=False` is `precision=\"float32\"`, and losses are `auto`, "
+        "`info_nce` and `contrastive`. It is frozen, has other defaults, and refuses wrong values when it is made.",
     ),
     OldName(
         "model_finetuner", "TrainingMetrics", "class", f"{_TUNING}.FineTuningMetrics",
-        "One object tells a whole run; its history holds what each step and epoch measured.",
+        "One object tells a whole run: `train_loss` is the `loss` of one of its `epochs`, `eval_cosine_accuracy` is "
+        "`figures[\"accuracy@1\"]` of one of its `evaluations`.",
     ),
     OldName(
         "model_finetuner", "ModelFineTuner", "class", f"{_TUNING}.ModelFineTuner",
-        "`train(dataset, eval_dataset)` takes paths and examples, loads the model itself, and raises on failure.",
+        "`train(dataset, eval_dataset)` takes paths and examples, loads the base model and holds validation data out "
+        "itself, and raises on failure; `evaluate(data, model=path)` measures. Models are kept by `ModelRegistry`.",
     ),
     OldName(
         "model_finetuner", "create_model_finetuner", "function", f"{_TUNING}.ModelFineTuner",
@@ -195,11 +217,12 @@ NAMES: tuple[OldName, ...] = (
     ),
     OldName(
         "model_finetuner", "SENTENCE_TRANSFORMERS_AVAILABLE", "constant", "ragtime.errors.MissingExtraError",
-        "A missing package is an error that names what to install.",
+        "Leave the question out: a missing package is an error that names what to install.",
     ),
     OldName(
         "conport_client", "ConPortClient", "class", f"{_CONPORT}.JsonDecisionLog",
-        "A decision log is opened by the settings, and failures raise `StorageError`.",
+        "`log_custom_data` returns a reference, `custom_data(category)` reads, and failures raise `StorageError`; the "
+        "records of `.conport_local` are not read, and there is no search by words.",
     ),
     OldName(
         "conport_client", "get_conport_client", "function", f"{_CONPORT}.open_decision_log",
@@ -213,4 +236,18 @@ NAMES: tuple[OldName, ...] = (
 """Every name that an old module had, in the order of the modules."""
 OLD_MODULES: tuple[str, ...] = tuple(dict.fromkeys(entry.module for entry in NAMES))
 """The old modules; each has a wrapper."""
+EXPORTED_TOO: dict[str, tuple[str, ...]] = {
+    "conversation": (
+        "enhanced_conversation.EnhancedConversation",
+        "conversation_embedder.ConversationEmbedder",
+        "conversation_summarizer.ConversationSummarizer",
+        f"{_CONVERSATION}.ConversationManager",
+    ),
+    "template_manager": (f"{_TEMPLATES}.PromptManager",),
+    "template": (f"{_TEMPLATES}.HTMLTemplateManager",),
+    "prompts": (f"{_TEMPLATES}.PromptManager",),
+    "training_data_generator": (f"{_DATA}.TrainingExample", f"{_DATA}.GenerationMetrics"),
+    "model_finetuner": (f"{_TUNING}.FineTuningMetrics",),
+}
+"""What else the wrapper of a module has: names of other old modules, and names of ragtime as they are."""
 _BY_NAME = {(entry.module, entry.name): entry for entry in NAMES}

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from ragtime.errors import InvalidArgumentError, StorageError
 from ragtime.services.training_data_gen.export.formats import ExportFormat, format_of
+from ragtime.services.training_data_gen.export.loading import rows_of_json
 from ragtime.utils.extras import require
 from ragtime.utils.files import parse_json_object
 
@@ -153,7 +154,7 @@ def _text(path: Path) -> Iterator[IO[str]]:
 
 
 def _json(file: IO[str], path: Path) -> Iterator[Any]:
-    found = json.load(file)
+    found = rows_of_json(json.load(file))
     if not isinstance(found, list):
         raise InvalidArgumentError(f"{path}: expected a list of objects, found {type(found).__name__}")
     yield from found

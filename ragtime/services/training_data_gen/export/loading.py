@@ -19,11 +19,13 @@ from ragtime.services.training_data_gen.export.formats import format_of
 from ragtime.services.training_data_gen.export.shapes import SHAPES
 from ragtime.utils.extras import require
 
-__all__ = ["iter_examples", "load_examples"]
+__all__ = ["iter_examples", "load_examples", "rows_of_json"]
 
 _LONGEST_CELL = 2**31 - 1  # characters; the module would allow 128 KiB, and passages can be longer
 _ONE_WAY = ("messages", "preferences")
 _JSON_CELLS = ("negatives", "metadata", "lineage")
+_OLD_NAMES = {"anchor": "query", "document": "response", "positive": "response"}
+_OLD_PAIRS = "training_pairs"
 _READERS: dict[str, Callable[[IO[str]], Iterator[Any]]] = {}
 
 
@@ -38,6 +40,9 @@ def iter_examples(path: str | Path, *, format: str | None = None) -> Iterator[Tr
     Of the shape ``examples`` they come back equal in every field. Other shapes hold less: ``pairs``, ``triplets``,
     ``N-tuples``, ``labelled_pairs`` and ``scored_lists`` give examples without strategy and lineage. ``messages`` and
     ``preferences`` cannot be read back: nothing in them tells the query from what preceded it.
+
+    The exports of the old modules are read, too: CSV of pairs and of triplets, and JSON, where the type of a pair and
+    its rating become metadata.
 
     Args:
         path: The file, ``.gz`` included, or the folder of format ``datasets``.
@@ -98,10 +103,36 @@ def _text(path: Path) -> Iterator[IO[str]]:
 
 
 def _json(file: IO[str]) -> Iterator[Any]:
-    found = json.load(file)
+    found = rows_of_json(json.load(file))
     if not isinstance(found, list):
         raise InvalidArgumentError("A JSON file of examples is a list of objects")
     yield from found
+
+
+def rows_of_json(found: Any) -> Any:
+    """Return the rows in what a JSON file holds.
+
+    Args:
+        found: What it holds.
+
+    Returns:
+        The same, but for an export of the old modules, which has its rows in an object: they come with the fields of
+        examples, pair type and rating in the metadata, and the document in the lineage.
+    """
+    pairs = found.get(_OLD_PAIRS) if isinstance(found, Mapping) else None
+    return found if not isinstance(pairs, list) else [_of_old_pair(pair) for pair in pairs]
+
+
+def _of_old_pair(pair: Any) -> Any:
+    if not isinstance(pair, Mapping):
+        return pair
+    row = {_OLD_NAMES.get(name, name): pair[name] for name in ("query", "document", "label") if name in pair}
+    metadata = pair.get("metadata")
+    if isinstance(metadata, Mapping) and isinstance(metadata.get("document_id"), str):
+        row["lineage"] = {"document_ids": [metadata["document_id"]]}
+    extras = {name: pair[name] for name in ("pair_type", "rating") if pair.get(name) is not None}
+    row["metadata"] = {**metadata, **extras} if isinstance(metadata, Mapping) else metadata or extras
+    return row
 
 
 def _jsonl(file: IO[str]) -> Iterator[Any]:
@@ -151,6 +182,7 @@ def _fields(row: Any) -> dict[str, Any]:
     if not isinstance(row, Mapping):
         raise TypeError("a row is an object")
     fields = {name: value for name, value in row.items() if name in TrainingExample.model_fields or name == "id"}
+    fields |= {name: row[old] for old, name in _OLD_NAMES.items() if old in row and name not in row}
     negatives = [value for name, value in row.items() if name.startswith("negative_") or name == "negative"]
     if negatives:
         fields["negatives"] = tuple(negatives)
