@@ -50,7 +50,7 @@ class ConPortClient:
             clock: Returns the time of a record, with a time zone.
         """
         here = str(Path.cwd())
-        self.workspace_id = workspace_id or here
+        self.workspace_id = str(workspace_id or here)  # callers have given paths, too
         self.is_available = True
         self._of_folder = self.workspace_id == here
         self._clock = clock
@@ -175,7 +175,7 @@ def initialize_conport_client(workspace_id: str | None = None) -> ConPortClient:
 
 
 def _folder_of(category: str) -> Path:
-    return _inside(_FOLDER / _checked(str(category)))
+    return _inside(_FOLDER / _checked(category))
 
 
 def _inside(path: Path) -> Path:
@@ -185,10 +185,10 @@ def _inside(path: Path) -> Path:
     return path
 
 
-def _checked(name: str) -> str:
-    """Return the name of a file or folder; raises InvalidArgumentError for a path."""
-    if name in {"", ".", ".."} or "/" in name or Path(name).name != name:
-        raise InvalidArgumentError(f"Expected a name without folders, found {name[:100]!r}")
+def _checked(name: object) -> str:
+    """Return the name of a file or folder; raises InvalidArgumentError for a path, or what is no text."""
+    if not isinstance(name, str) or name in {"", ".", ".."} or "/" in name or Path(name).name != name:
+        raise InvalidArgumentError(f"Expected a name without folders, found {str(name)[:100]!r}")
     return name
 
 

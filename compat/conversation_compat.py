@@ -26,6 +26,7 @@ from ragtime.services.conversation.tree import TurnTree
 from ragtime_compat.conversation_interaction import (
     Interaction,
     copied,
+    ids_of,
     means_turn,
     read_records,
     text_of,
@@ -116,7 +117,8 @@ class Conversation(_NewConversation):
         ``add_interaction(query, response, document_ids=None, metadata=None)`` adds an exchange, and
         ``add_interaction(role, content="", **fields)`` a turn. The keywords `query` and `response` mean an exchange;
         any keyword that only a turn has, such as `role` and `content`, means a turn. Without them it is a turn when the
-        first argument is exactly ``system``, ``user``, ``assistant`` or ``tool``, and else an exchange.
+        first argument is exactly ``system``, ``user`` or ``assistant``, and else an exchange; the turn of a ``tool``
+        always has the keyword `tool_call_id`.
 
         Args:
             *arguments: Of either call; a turn takes document ids and metadata in the third and fourth place, too.
@@ -156,14 +158,13 @@ class Conversation(_NewConversation):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         time = self._clock()
-        given = Interaction(text_of(query), text_of(response), time.timestamp(), list(document_ids or ()))
-        given.metadata = metadata or {}
+        given = Interaction(text_of(query), text_of(response), time.timestamp(), ids_of(document_ids))
+        given.metadata = metadata if isinstance(metadata, Mapping) else {}
         interaction = copied(given)
         turns = turns_of(interaction, time)
         with self._lock:
-            previous = self._tree.tip
-            self._add(turns, previous)
-            self._index.keep(interaction, turns, previous)
+            self._add(turns, self._tree.tip)
+            self._index.append(interaction, turns, self._tree)
 
     add_interaction.__signature__ = inspect.signature(_add_exchange)  # type: ignore[attr-defined]  # the old one
 
@@ -216,16 +217,17 @@ class Conversation(_NewConversation):
         """Return the exchanges whose question holds any of some keywords, in any case, also inside words.
 
         Args:
-            keywords: The keywords; blank ones find nothing.
+            keywords: The keywords; empty ones find nothing.
 
         Returns:
             The exchanges, the oldest first.
         """
         wanted = [keyword.lower() for keyword in ([keywords] if isinstance(keywords, str) else keywords)]
+        wanted = [keyword for keyword in wanted if keyword]
         return [
-            interaction
-            for interaction in self.history
-            if any(keyword.strip() and keyword in interaction.query.lower() for keyword in wanted)
+            pair.shown()
+            for pair in self._pairs()
+            if (question := pair.said()[0].lower()) and any(keyword in question for keyword in wanted)
         ]
 
     def find_interactions_by_metadata(self, **metadata: Any) -> list[Interaction]:
@@ -268,7 +270,7 @@ class Conversation(_NewConversation):
         Returns:
             The text; an empty one when there are no exchanges.
         """
-        return summary_text(self.get_history(), max_interactions)
+        return summary_text(self.history, max_interactions)
 
     # --- other forms --------------------------------------------------------------------------------------------
 
@@ -312,8 +314,8 @@ class Conversation(_NewConversation):
             _log.warning("What was to be a conversation is no dict; it begins empty", found=type(data).__name__)
             data = {}
         records = read_records(data.get("history"))
-        whole = data if "format" in data else data.get(_WHOLE)
-        if isinstance(whole, Mapping):
+        whole = data if "format" in data and "history" not in data else data.get(_WHOLE)
+        if isinstance(whole, Mapping) and "format" in whole:
             made = super().from_dict(whole, settings=settings, clock=clock)
             made._index.keep_records(records, made._tree)  # noqa: SLF001 - of this class
             return made

@@ -15,10 +15,10 @@ from ragtime.config.settings import Settings, get_settings
 from ragtime.migration.deprecation import deprecated_class
 from ragtime.monitoring.logging import get_logger
 from ragtime.protocols import TextEncoder
-from ragtime.records.conversation import Interaction
+from ragtime.records.conversation import Interaction as Turn
 from ragtime.services.conversation import ConversationEmbedder as _NewEmbedder
 from ragtime.utils.extras import LazyModule
-from ragtime_compat.model_server import ServerEncoder, chosen, failure_fields
+from ragtime_compat.model_server import ServerEncoder, embedding_server, failure_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +84,7 @@ class ConversationEmbedder(_NewEmbedder):
             settings: Section ``embedding`` gives time limit, retries and batch size; ``None`` means the current ones.
             encoder: Embeds in the place of the server; ``None`` means the server.
         """
-        self.model = chosen(model, "EMBEDDING_MODEL", "mistral")
-        self.base_url = chosen(base_url, "OLLAMA_BASE_URL", "http://localhost:11434")
+        self.model, self.base_url = embedding_server(model, base_url)
         if encoder is None:
             encoder = ServerEncoder(self.model, self.base_url, get_settings() if settings is None else settings)
         super().__init__(encoder=encoder)
@@ -119,15 +118,15 @@ class ConversationEmbedder(_NewEmbedder):
     @overload
     def embed_interaction(self, query: str, response: str) -> list[float]: ...
     @overload
-    def embed_interaction(self, query: Interaction) -> npt.NDArray[np.float32]: ...
+    def embed_interaction(self, query: Turn) -> npt.NDArray[np.float32]: ...
     @overload
-    def embed_interaction(self, *, interaction: Interaction) -> npt.NDArray[np.float32]: ...
+    def embed_interaction(self, *, interaction: Turn) -> npt.NDArray[np.float32]: ...
     def embed_interaction(
         self,
-        query: str | Interaction | None = None,
+        query: str | Turn | None = None,
         response: str | None = None,
         *,
-        interaction: Interaction | None = None,
+        interaction: Turn | None = None,
     ) -> list[float] | npt.NDArray[np.float32]:
         """Embed an exchange as the one text ``Q: {query} A: {response}``.
 
@@ -143,7 +142,7 @@ class ConversationEmbedder(_NewEmbedder):
             RagtimeError: Only for the new call: it failed.
         """
         turn = query if interaction is None else interaction
-        if isinstance(turn, Interaction):
+        if isinstance(turn, Turn):
             return super().embed_interaction(turn)
         return self.embed_exchanges([(cast("str", query), cast("str", response))])[0]
 
@@ -218,7 +217,7 @@ def _cosine(one: Sequence[float], other: Sequence[float]) -> float | None:
     """Return the cosine; ``None`` when the two cannot be compared."""
     try:
         first, second = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001 - no likeness after any error is the contract, and the vectors are anyone's
         return None
     if first.size == 0 or second.size == 0:
         return 0.0

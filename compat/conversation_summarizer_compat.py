@@ -14,8 +14,8 @@ from ragtime.config.settings import Settings, get_settings
 from ragtime.migration.deprecation import deprecated_class
 from ragtime.monitoring.logging import get_logger
 from ragtime.protocols import Message, TextEncoder, TextGenerator, TokenCounter
-from ragtime.records.conversation import Interaction
-from ragtime.services.conversation import Conversation
+from ragtime.records.conversation import Interaction as Turn
+from ragtime.services.conversation import Conversation as _NewConversation
 from ragtime.services.conversation import ConversationSummarizer as _NewSummarizer
 from ragtime.services.conversation.summaries.pieces import harmless
 from ragtime.services.conversation.tree import TurnTree
@@ -116,7 +116,7 @@ class ConversationSummarizer(_NewSummarizer):
     @overload
     def summarize(
         self,
-        conversation: Turns | Sequence[Interaction],
+        conversation: Turns | Sequence[Turn],
         max_tokens: int | None = ...,
         *,
         strategy: Strategy | None,
@@ -126,7 +126,7 @@ class ConversationSummarizer(_NewSummarizer):
     @overload
     def summarize(
         self,
-        conversation: Turns | Sequence[Interaction],
+        conversation: Turns | Sequence[Turn],
         max_tokens: int | None = ...,
         *,
         depth: int | None,
@@ -134,7 +134,7 @@ class ConversationSummarizer(_NewSummarizer):
     ) -> Summary: ...
     @overload
     def summarize(
-        self, conversation: Turns | Sequence[Interaction], max_tokens: int | None = ..., *, degrade: bool
+        self, conversation: Turns | Sequence[Turn], max_tokens: int | None = ..., *, degrade: bool
     ) -> Summary: ...
     def summarize(
         self, conversation: object, max_tokens: int | None = _USUAL, **new: Unpack[_NewCall]
@@ -203,8 +203,8 @@ def _topics(questions: Iterable[str]) -> list[str]:
 def _exchanges_of(conversation: object) -> list[Exchange]:
     get_history = getattr(conversation, "get_history", None)
     if conversation and callable(get_history):
-        return list(get_history())
-    if isinstance(conversation, Conversation):
+        return list(get_history() or ())
+    if isinstance(conversation, _NewConversation):
         turns = TurnTree(conversation.stored_turns(), tip=conversation.head.tip)
         return [pair.shown() for pair in PairIndex().pairs(turns)]
     return []

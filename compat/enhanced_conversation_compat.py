@@ -20,11 +20,12 @@ from ragtime.records.conversation import ConversationHead
 from ragtime.records.conversation import Interaction as Turn
 from ragtime.services.conversation import Conversation as _NewConversation
 from ragtime.services.conversation import ConversationEmbedder as _NewEmbedder
-from ragtime.services.conversation import ConversationSummarizer
+from ragtime.services.conversation import ConversationSummarizer as _NewSummarizer
 from ragtime.services.conversation import EnhancedConversation as _NewEnhancedConversation
 from ragtime.services.conversation.tree import TurnTree
 from ragtime_compat.conversation_sessions import remembered_vectors, stored_in, with_vectors
 from ragtime_compat.conversation_texts import relevant_content
+from ragtime_compat.model_server import embedding_server
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -64,7 +65,7 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
         settings: Settings | None = None,
         clock: Callable[[], datetime] | None = None,
         embedder: _NewEmbedder | None = None,
-        summarizer: ConversationSummarizer | None = None,
+        summarizer: _NewSummarizer | None = None,
         counter: TokenCounter | None = None,
     ) -> None:
         """Begin a conversation; see ``ragtime.services.conversation.EnhancedConversation`` for the arguments.
@@ -89,6 +90,7 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
         self, head: ConversationHead, tree: TurnTree, settings: Settings, store: ConversationStore | None
     ) -> None:
         super()._setup(head, tree, settings, store)
+        self._server = embedding_server()  # the environment counts as it is now, not when something is embedded
         self._forget_derived()
 
     def _forget_derived(self) -> None:
@@ -135,7 +137,7 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
         """What embeds questions and exchanges; may be set, also to one of the new class."""
         with self._lock:
             if self._embedder is None:
-                self._embedder = ConversationEmbedder(settings=self.settings)
+                self._embedder = ConversationEmbedder(*self._server, settings=self.settings)
             return self._embedder  # type: ignore[return-value]  # who has set another one knows what it is
 
     @embedder.setter
@@ -147,13 +149,15 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
     def interaction_embeddings(self) -> list[list[float]]:
         """A vector for each exchange, in a list of the caller's own; may be set.
 
-        Those that are not there are made now. One that could not be made is zeros.
+        Those that are not there are made now. One that could not be made is zeros. The vectors themselves are those of
+        the conversation, since programs ask in every turn whether there are any.
         """
         texts = self._texts()
-        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if missing:
-            self._embed(missing)
-        return [list(self._vectors.get(text, _ZEROS)) for text in texts]
+        vectors = [self._vectors.get(text) for text in texts]
+        if not all(vectors):
+            self._embed([text for text in dict.fromkeys(texts) if text not in self._vectors])
+            vectors = [self._vectors.get(text) for text in texts]
+        return [vector or list(_ZEROS) for vector in vectors]
 
     @interaction_embeddings.setter
     def interaction_embeddings(self, vectors: Iterable[Sequence[float]]) -> None:
@@ -161,7 +165,7 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
         self._vectors = {text: numbers for text, numbers in read if numbers}
 
     def _texts(self) -> list[tuple[str, str]]:
-        return [(interaction.query, interaction.response) for interaction in self.history]
+        return [pair.said() for pair in self._pairs()]
 
     def _old_embedder(self) -> ConversationEmbedder:
         """Return the embedder with the old calls, which one of the new class has not."""
@@ -179,7 +183,8 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
         """
         embedder = self._old_embedder()
         # A subclass, and whoever has put another method in its place, decide how an exchange is embedded.
-        whole = getattr(embedder.embed_interaction, "__func__", None) is _EMBED_INTERACTION
+        own = getattr(embedder, "embed_interaction", None)
+        whole = getattr(own, "__func__", None) is _EMBED_INTERACTION
         if whole and not singly:
             vectors = [_numbers(vector) for vector in embedder.embed_exchanges(texts)]
         else:
@@ -205,11 +210,11 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
             The exchanges, the best first. Those without a vector that could be compared come last, the newest first;
             when the embedder fails, that is all of them.
         """
-        exchanges = self.get_history()
-        if not exchanges or top_k < 1:
+        pairs = self._pairs()
+        if not pairs or top_k < 1:
             return []
-        ranked, left = self._ranked(query, [(one.query, one.response) for one in exchanges], top_k)
-        return [exchanges[place] for place in [*ranked, *reversed(left)][:top_k]]
+        ranked, left = self._ranked(query, [pair.said() for pair in pairs], top_k)
+        return [pairs[place].shown() for place in [*ranked, *reversed(left)][:top_k]]
 
     def _ranked(self, query: str, texts: Sequence[tuple[str, str]], top_k: int) -> tuple[list[int], list[int]]:
         """Return the places of the nearest exchanges, the best first, and of those that cannot be compared."""
@@ -272,7 +277,7 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
     def to_dict(self) -> dict[str, Any]:
         """Return the exchanges in the form of the old dicts, with a vector for each, and the summary."""
         data = self._without_vectors()
-        vectors = self.interaction_embeddings
+        vectors = [list(vector) for vector in self.interaction_embeddings]
         return {**data, "embeddings": vectors} if vectors else data
 
     def _without_vectors(self) -> dict[str, Any]:
@@ -305,8 +310,9 @@ class EnhancedConversation(Conversation, _NewEnhancedConversation):
         return made
 
     def _read_derived(self, data: Mapping[str, Any]) -> None:
-        vectors = data.get("embeddings") or remembered_vectors(data)
-        if isinstance(vectors, list | tuple) and len(vectors) == len(self.history):
+        found = data.get("embeddings")
+        vectors = remembered_vectors(data) if found is None else _rows(found)
+        if vectors and len(vectors) == len(self.history):
             self.interaction_embeddings = vectors
         summary, stamp = data.get("summary"), data.get("summary_updated_at")
         self.summary = summary if isinstance(summary, str) else ""
@@ -319,6 +325,11 @@ def _embedded(embedder: ConversationEmbedder, query: str, response: str) -> list
     except Exception as error:  # noqa: BLE001 - no failure loses an exchange, and the embedder is anyone's
         _log.warning("An exchange could not be embedded", error=type(error).__name__)
         return []
+
+
+def _rows(vectors: Any) -> list[Any]:
+    """Return vectors, in whatever they are held, as a list; an empty one when they are held in nothing."""
+    return list(vectors) if isinstance(vectors, Iterable) and not isinstance(vectors, str) else []
 
 
 def _numbers(vector: Any) -> list[float]:

@@ -33,6 +33,7 @@ from ragtime_compat.finetuning_ollama import write_ollama_folder
 from ragtime_compat.finetuning_records import FineTuningConfig, InputExample, TrainingMetrics
 from ragtime_compat.finetuning_run import TuningOrder, changed_config, tune
 from ragtime_compat.finetuning_split import hold_out
+from ragtime_compat.plain_numbers import plain_number
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -52,7 +53,17 @@ __all__ = [
 SENTENCE_TRANSFORMERS_AVAILABLE: bool = importlib.util.find_spec("sentence_transformers") is not None
 """Whether the package that trains is installed."""
 
-_FAILURES = (RagtimeError, ImportError, OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
+_FAILURES = (
+    RagtimeError,
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _TOLD = ("batch_size", "num_epochs", "learning_rate", "loss_function", "max_seq_length")
 
 _log = get_logger(f"ragtime.{__name__}")
@@ -111,7 +122,7 @@ class ModelFineTuner(NewFineTuner):
         self._named: tuple[SentenceTransformer, str] | None = None  # a model, and where it came from
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, RuntimeError) as error:  # the latter for a home folder that is not there
+        except _FAILURES as error:
             _log.error("The folder of the models cannot be made", error=type(error).__name__)
 
     @property
@@ -176,10 +187,10 @@ class ModelFineTuner(NewFineTuner):
         """
         try:
             examples = read_examples(data_path, format_type)
-            share, seed = self.config.validation_split, cast("int | None", self.config.random_seed)
+            share, seed = self.config.validation_split, cast("int | None", plain_number(self.config.random_seed))
             count = min(len(examples), max(0, int(len(examples) * share)))
             return hold_out(examples, count, seed=self._chosen_settings().seed if seed is None else seed)
-        except (*_FAILURES, csv.Error, RecursionError) as error:
+        except (*_FAILURES, csv.Error) as error:
             _log.error("The training data cannot be read", error=type(error).__name__)
             return [], []
 
@@ -210,7 +221,7 @@ class ModelFineTuner(NewFineTuner):
         Raises:
             MissingExtraError: sentence-transformers is not installed.
         """
-        return make_evaluator(val_examples) if val_examples else None
+        return make_evaluator(val_examples) if val_examples is not None and len(val_examples) else None
 
     def fine_tune_model(
         self,
@@ -231,10 +242,11 @@ class ModelFineTuner(NewFineTuner):
         """
         if self.model is None:
             return _failure("No model loaded")
-        if not train_examples:
-            return _failure("No training examples")
         try:
-            return self._tuned(self.model, train_examples, val_examples or (), model_name_suffix)
+            training, validation = ([*given] if given is not None else [] for given in (train_examples, val_examples))
+            if not training:
+                return _failure("No training examples")
+            return self._tuned(self.model, training, validation, model_name_suffix)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is told in the result, as it always was
             _log.error("Training has failed", error=type(error).__name__)
             return _failure(str(error) or type(error).__name__)
@@ -245,7 +257,7 @@ class ModelFineTuner(NewFineTuner):
         config = self._resolved()
         order = TuningOrder(
             config=config,
-            told={field: getattr(self.config, field) for field in _TOLD},
+            told={field: plain_number(getattr(self.config, field)) for field in _TOLD},
             base_model=self._name_of(model),
             folder=self._folder,
             suffix=suffix,

@@ -17,7 +17,7 @@ from ragtime.migration.deprecation import deprecated_function
 from ragtime.monitoring.logging import get_logger
 from ragtime.utils.files import write_json
 from ragtime.utils.templates import PromptManager
-from ragtime_compat.prompt_files import STANDARD, first_text, read_prompt_file, templates_path, whole_texts
+from ragtime_compat.prompt_files import STANDARD, first_text, name_of, read_prompt_file, templates_path, whole_texts
 from ragtime_compat.prompt_texts import DEFAULT_TEMPLATES
 
 __all__ = ["DEFAULT_TEMPLATES", "PromptManager", "get_template", "get_templates_file", "load_templates"]
@@ -55,7 +55,7 @@ def get_template(template_name: str = "standard") -> str:
     Returns:
         The text that the file has under that name; else the file's ``standard``, else the built-in one.
     """
-    return first_text(whole_texts(_load()), DEFAULT_TEMPLATES, template_name, STANDARD)
+    return first_text(whole_texts(_load()), DEFAULT_TEMPLATES, name_of(template_name), STANDARD)
 
 
 def _load() -> dict[str, Any]:

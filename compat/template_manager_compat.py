@@ -23,6 +23,7 @@ from ragtime_compat.prompt_files import (
     fill_slots,
     first_text,
     has_parts,
+    name_of,
     names_in,
     read_prompt_file,
     templates_path,
@@ -85,7 +86,7 @@ class TemplateManager(_NewTemplateManager):
         Returns:
             The text; ``None`` when there is none of that name.
         """
-        return self._flat_texts().get(template_name)
+        return self._flat_texts().get(name_of(template_name))
 
     def get_system_instruction(self, style: str) -> str:
         """Return the system instruction of a style.
@@ -98,7 +99,7 @@ class TemplateManager(_NewTemplateManager):
         Returns:
             The instruction; ``""`` in the flat shape, and for an unknown style.
         """
-        return "" if self.using_legacy else texts_in(self.templates, "system_instructions").get(style, "")
+        return "" if self.using_legacy else texts_in(self.templates, "system_instructions").get(name_of(style), "")
 
     @overload
     def get_prompt(self, style: str, query_type: str, context_params: Mapping[str, Any]) -> str: ...
@@ -148,7 +149,7 @@ class TemplateManager(_NewTemplateManager):
                 style, **{name: value for name, value in named.items() if value is not None}, **variables
             )
         values = {"question": "{question}", **(context_params or {})}
-        kind = query_type or INITIAL
+        style, kind = name_of(style), name_of(query_type) or INITIAL
         return self._flat_prompt(style, kind, values) if self.using_legacy else self._prompt(style, kind, values)
 
     def _flat_texts(self) -> dict[str, str]:

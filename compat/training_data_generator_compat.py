@@ -19,10 +19,17 @@ from ragtime.protocols import DecisionLog, TextEncoder, TextGenerator
 from ragtime.records.conversation import now
 from ragtime.services import training_data_gen
 from ragtime.services.training_data_gen import ExportReport, GenerationMetrics, SourceOptions, TrainingExample
-from ragtime_compat.training_feedback import DocumentStore, FeedbackClient, LoggedFeedback, document_ids_of
+from ragtime_compat.plain_numbers import plain_number
+from ragtime_compat.training_feedback import (
+    DocumentStore,
+    FeedbackClient,
+    LoggedFeedback,
+    StoredDocuments,
+    document_ids_of,
+)
 from ragtime_compat.training_files import write_pairs
 from ragtime_compat.training_pairs import TrainingPair
-from ragtime_compat.training_rated import FAILURES, RatedAnswers
+from ragtime_compat.training_rated import RatedAnswers
 
 __all__ = [
     "GenerationMetrics",
@@ -101,8 +108,8 @@ class TrainingDataGenerator(training_data_gen.TrainingDataGenerator, RatedAnswer
         Raises:
             InvalidArgumentError: An argument of the new class is not what it should be.
         """
-        if documents is None and callable(getattr(chroma_db, "get", None)) and not isinstance(chroma_db, Mapping):
-            documents = chroma_db
+        if documents is None and chroma_db is not None and _is_store(chroma_db):
+            documents = StoredDocuments(chroma_db)
         if feedback is None and conport_client is not None and workspace_id:
             feedback = LoggedFeedback(conport_client, workspace_id)
         RatedAnswers.__init__(self, conport_client, workspace_id, chroma_db, embedding_model, clock)
@@ -127,9 +134,9 @@ class TrainingDataGenerator(training_data_gen.TrainingDataGenerator, RatedAnswer
     ) -> dict[str, Any]:
         try:
             return write_pairs(pairs, output_format, output_path, self._local_time())
-        except FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is told in the result, as it always was
             _log.error("The pairs cannot be exported", format=output_format, error=type(error).__name__)
-            return {"success": False, "error": str(error)}
+            return {"success": False, "error": str(error) or type(error).__name__}
 
     @overload  # type: ignore[override]  # the old call has the name, too
     def export_training_data(
@@ -217,14 +224,14 @@ class TrainingDataGenerator(training_data_gen.TrainingDataGenerator, RatedAnswer
                 return _failed("No training pairs generated", "pair_generation")
             validation = self.validate_training_data(pairs)
             export = self.export_training_data(pairs, output_format, output_path)
-        except FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is told in the result, as it always was
             _log.error("Training data cannot be generated", error=type(error).__name__)
-            return _failed(str(error), "pipeline_execution")
+            return _failed(str(error) or type(error).__name__, "pipeline_execution")
         warnings = validation.get("warnings")
         return {
             "success": export["success"],
             "generation_timestamp": self._local_time().replace(tzinfo=None).isoformat(),
-            "feedback_period_days": days_back,
+            "feedback_period_days": plain_number(days_back),
             "data_statistics": {
                 "total_feedback_entries": len(feedback),
                 "positive_pairs": len(positives),
@@ -303,6 +310,11 @@ def create_training_data_generator(
         The generator.
     """
     return TrainingDataGenerator(conport_client, workspace_id, chroma_db, embedding_model)
+
+
+def _is_store(given: object) -> bool:
+    """Say whether something can be asked for documents; a dict has a ``get`` of another kind."""
+    return callable(getattr(given, "get", None)) and not isinstance(given, Mapping)
 
 
 def _failed(error: str, stage: str) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import copy
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeGuard, get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -17,10 +17,21 @@ from ragtime.monitoring.logging import get_logger
 from ragtime.records.conversation import MAX_CONTENT_CHARACTERS, InteractionRole
 from ragtime.records.conversation import Interaction as Turn
 
-__all__ = ["Interaction", "copied", "means_turn", "read_records", "text_of", "time_of", "turns_of", "written"]
+__all__ = [
+    "Interaction",
+    "copied",
+    "ids_of",
+    "means_turn",
+    "plain",
+    "read_records",
+    "text_of",
+    "time_of",
+    "turns_of",
+    "written",
+]
 
 _log = get_logger(f"ragtime.{__name__}")
-_ROLES = frozenset(get_args(InteractionRole))
+_ROLES = frozenset(get_args(InteractionRole)) - {"tool"}  # whose turn names a call, and so has a keyword
 _OLD_KEYWORDS = frozenset({"query", "response"})
 _NEW_KEYWORDS = frozenset(Turn.model_fields) - {"document_ids", "metadata"}  # which both calls have
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what UTF-8 or databases cannot hold
@@ -63,9 +74,18 @@ def text_of(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def ids_of(value: object) -> list[Any]:
+    """Return what a caller gives as ids of documents: a list of any items; ``None`` is an empty one."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+
+
 def copied(interaction: Interaction) -> Interaction:
     """Return a copy that shares no list and no dict with the original."""
-    return Interaction(**written(interaction))
+    made = copy.copy(interaction)
+    made.document_ids, made.metadata = _own(made.document_ids), _own(made.metadata)
+    return made
 
 
 def written(interaction: Interaction) -> dict[str, Any]:
@@ -80,10 +100,19 @@ def written(interaction: Interaction) -> dict[str, Any]:
 
 
 def _own(value: Any) -> Any:
-    """Copy lists and dicts, frozen ones into plain ones; whatever else a caller keeps there is theirs."""
+    """Copy lists and dicts, also those in tuples; whatever else a caller keeps there is theirs."""
     if isinstance(value, Mapping):
         return {name: _own(inner) for name, inner in value.items()}
-    return [_own(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if type(value) is tuple:
+        return tuple(_own(inner) for inner in value)
+    return [_own(inner) for inner in value] if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """Return metadata of a turn, whose lists and dicts are frozen, as lists and dicts."""
+    if isinstance(value, Mapping):
+        return {name: plain(inner) for name, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def read_records(history: object) -> list[Interaction]:
@@ -110,28 +139,23 @@ def read_records(history: object) -> list[Interaction]:
 def _read(record: object) -> Interaction | None:
     if not isinstance(record, Mapping):
         return None
-    query, response = record.get("query"), record.get("response")
-    if not isinstance(query, str) or not isinstance(response, str):
+    if record.get("query") is None or "response" not in record:
         return None
     stamp, ids, metadata = record.get("timestamp"), record.get("document_ids"), record.get("metadata")
     return Interaction(
-        query=query,
-        response=response,
-        timestamp=stamp if _is_number(stamp) else time.time(),
-        document_ids=_own(ids) if isinstance(ids, list | tuple) else [],
+        query=text_of(record["query"]),
+        response=text_of(record["response"]),
+        timestamp=time.time() if stamp is None else stamp,
+        document_ids=[_own(one) for one in ids] if isinstance(ids, list | tuple) else [],
         metadata=_own(metadata) if isinstance(metadata, Mapping) else {},
     )
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def time_of(interaction: Interaction) -> datetime | None:
     """Return the time of an interaction; ``None`` when its timestamp is no time between the years 1 and 9999."""
     try:
         return datetime.fromtimestamp(interaction.timestamp, UTC)
-    except (OverflowError, OSError, ValueError):
+    except (TypeError, OverflowError, OSError, ValueError):
         return None
 
 

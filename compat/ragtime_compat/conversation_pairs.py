@@ -16,7 +16,7 @@ from typing import overload
 from ragtime.records.conversation import Interaction as Turn
 from ragtime.records.conversation import StoredTurn
 from ragtime.services.conversation.tree import TurnTree
-from ragtime_compat.conversation_interaction import Interaction, copied, time_of, turns_of
+from ragtime_compat.conversation_interaction import Interaction, copied, plain, time_of, turns_of
 
 __all__ = ["History", "Pair", "PairIndex", "indexed_turns"]
 
@@ -32,6 +32,16 @@ class Pair:
 
     given: Interaction | None = None
     turns: list[Turn] = field(default_factory=list)
+    _told: tuple[int, tuple[str, str]] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def said(self) -> tuple[str, str]:
+        """Return the question and the answer alone; kept, since each reading of the vectors asks every pair."""
+        told = self._told
+        if told is None or told[0] != len(self.turns):
+            turns = len(self.turns)
+            shown = self.given if self.given is not None and not turns else self.shown()
+            self._told = told = turns, (shown.query, shown.response)
+        return told[1]
 
     def shown(self) -> Interaction:
         """Return it as a record of the caller's own."""
@@ -49,8 +59,8 @@ class Pair:
         shown.response = "\n\n".join(said)
         for turn in self.turns:
             shown.document_ids.extend(one for one in turn.document_ids if one not in shown.document_ids)
-            shown.metadata |= turn.metadata
-        return copied(shown)
+            shown.metadata |= plain(turn.metadata)
+        return shown
 
 
 class PairIndex:
@@ -80,13 +90,27 @@ class PairIndex:
         Args:
             interaction: The exchange; it belongs to the index from now on.
             turns: The turns that stand for it, which the conversation has by now; none for one without any text.
-            previous: The turn before; ``None`` at the beginning.
+            previous: The turn before, which was not read yet; ``None`` at the beginning.
         """
         if turns:
             self._given[turns[0].id] = interaction, tuple(turn.id for turn in turns)
+        else:
+            self._blank.setdefault(previous, []).append(interaction)
+
+    def append(self, interaction: Interaction, turns: Sequence[Turn], tree: TurnTree) -> None:
+        """Remember an exchange that was added to the end of the active branch.
+
+        Args:
+            interaction: As for ``keep``.
+            turns: As for ``keep``.
+            tree: The turns of the conversation.
+        """
+        if turns:
+            self.keep(interaction, turns, None)
             return
-        self._blank.setdefault(previous, []).append(interaction)
-        self._clean()  # the turn before may have been read
+        pairs = self.pairs(tree)
+        self.keep(interaction, turns, tree.tip)
+        pairs.append(Pair(interaction))
 
     def keep_records(self, records: Sequence[Interaction], tree: TurnTree) -> None:
         """Remember records that were written beside the turns that they show.

@@ -14,6 +14,7 @@ from ragtime_compat.finetuning_records import InputExample
 __all__ = ["hold_out"]
 
 _GOOD = 0.5  # labels above it say that the document answers
+_WHOLE_QUERIES = ("near-duplicates", "texts", "queries")  # the bounds that keep the examples of a query in one part
 
 _log = get_logger(f"ragtime.{__name__}")
 
@@ -24,8 +25,9 @@ def hold_out(
     """Hold exactly so many examples out for validation, good and bad ones in their shares.
 
     What hangs together stays in one part: examples that share a text, be it query or document, or a near-duplicate of
-    one. Where that leaves no way to reach the number, less has to hang together: equal texts, then equal queries, then
-    equal pairs; last each example stands alone, and a warning says so.
+    one. Where that leaves no way to reach the number, or no good or no bad ones to validate on, less has to hang
+    together: equal texts, then equal queries. For the number alone it is then equal pairs; last each example stands
+    alone, and a warning says so.
 
     Args:
         examples: The examples, two texts each.
@@ -36,16 +38,24 @@ def hold_out(
         The examples to train on and those held out, both in the order given. The order changes nothing else, but
         which of several equal pairs is taken once they stand alone.
     """
-    held: set[int] | None = None
-    for bound, keys in _bounds(examples):
-        held = _chosen(examples, _components(keys), count, seed)
-        if held is not None:
-            if bound == "nothing":
-                _log.warning("Validation and training share pairs: no other cut has the number asked for", count=count)
-            break
-    assert held is not None  # noqa: S101 - examples that stand alone add up to any number
+    tried = ((bound, _chosen(examples, _components(keys), count, seed)) for bound, keys in _bounds(examples))
+    cuts = ((bound, chosen) for bound, chosen in tried if chosen is not None)
+    bound, held = next(cuts)  # examples that stand alone add up to any number
+    if bound == "nothing":
+        _log.warning("Validation and training share pairs: no other cut has the number asked for", count=count)
+    elif bound in _WHOLE_QUERIES and not _is_fair(examples, held):
+        looser = (chosen for bound, chosen in cuts if bound in _WHOLE_QUERIES and _is_fair(examples, chosen))
+        held = next(looser, held)
     train = [example for place, example in enumerate(examples) if place not in held]
     return train, [examples[place] for place in sorted(held)]
+
+
+def _is_fair(examples: Sequence[InputExample], held: set[int]) -> bool:
+    """Say whether good and bad examples were held out, each if its share of the number is more than half a one."""
+    good = sum(example.label > _GOOD for example in examples)
+    held_good = sum(examples[place].label > _GOOD for place in held)
+    counted = ((good, held_good), (len(examples) - good, len(held) - held_good))
+    return all(found or 2 * of_all * len(held) <= len(examples) for of_all, found in counted)
 
 
 def _bounds(examples: Sequence[InputExample]) -> Iterator[tuple[str, list[list[Hashable]]]]:

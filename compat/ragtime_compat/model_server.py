@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-__all__ = ["ServerEncoder", "ServerGenerator", "chosen", "failure_fields"]
+__all__ = ["ServerEncoder", "ServerGenerator", "chosen", "embedding_server", "failure_fields"]
 
 _OPENAI_API = "/v1"  # where Ollama serves what ragtime's own backends speak
 
@@ -32,6 +32,11 @@ _OPENAI_API = "/v1"  # where Ollama serves what ragtime's own backends speak
 def chosen(argument: str | None, variable: str, default: str) -> str:
     """Return an argument, else what an environment variable says now, else the default; empty texts do not count."""
     return argument or os.environ.get(variable) or default
+
+
+def embedding_server(model: str | None = None, base_url: str | None = None) -> tuple[str, str]:
+    """Return the name of the model that embeds, and the address of its server; see ``chosen``."""
+    return chosen(model, "EMBEDDING_MODEL", "mistral"), chosen(base_url, "OLLAMA_BASE_URL", "http://localhost:11434")
 
 
 def failure_fields(error: BaseException) -> dict[str, str]:

@@ -23,6 +23,7 @@ __all__ = [
     "fill_slots",
     "first_text",
     "has_parts",
+    "name_of",
     "names_in",
     "read_prompt_file",
     "templates_path",
@@ -79,6 +80,11 @@ def texts_in(templates: Mapping[str, Any], section: str | None = None) -> dict[s
     if not isinstance(found, Mapping):
         return {}
     return {name: text for name, text in found.items() if isinstance(text, str)}
+
+
+def name_of(value: object) -> str:
+    """Return a name that a caller gives; whatever is no text, such as a list out of a request, names nothing."""
+    return value if isinstance(value, str) else ""
 
 
 def first_text(texts: Mapping[str, str], built_in: Mapping[str, str], name: str, otherwise: str) -> str:

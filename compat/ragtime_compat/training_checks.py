@@ -49,7 +49,7 @@ def checked_pairs(pairs: Sequence[TrainingPair]) -> dict[str, Any]:
             "total_pairs": total,
             "positive_pairs": positives,
             "negative_pairs": total - positives,
-            "hard_negatives": sum(pair.pair_type == HARD_NEGATIVE for pair in pairs),
+            "hard_negatives": sum(1 for pair in pairs if pair.pair_type == HARD_NEGATIVE),
             "positive_ratio": round(positive_ratio, 3),
             "duplicate_ratio": round(duplicate_ratio, 3),
             "avg_query_length": round(sum(queries) / total, 1),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from numbers import Real
 from typing import Any, Protocol, TypeAlias
 
 from ragtime.services.training_data_gen.sources.times import parse_time
+from ragtime_compat.plain_numbers import plain_number
 
 __all__ = [
     "DocumentStore",
     "FeedbackClient",
     "FeedbackEntry",
     "LoggedFeedback",
+    "StoredDocuments",
     "document_ids_of",
     "is_recent",
     "query_of",
@@ -44,6 +48,14 @@ class DocumentStore(Protocol):
     def get(self, *, ids: list[str]) -> Any:
         """Return ``{"ids": [...], "documents": [...]}`` of those that it has."""
         ...
+
+
+class StoredDocuments:
+    """A store, as a source of the new generator: nothing but its ``get``, whatever else it may be."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        """Read this store."""
+        self.get = store.get  # itself, since its parameters tell whether it can be read page by page
 
 
 class LoggedFeedback:
@@ -124,8 +136,8 @@ def is_recent(entry: FeedbackEntry, days_back: float, now: datetime) -> bool:
     try:
         if isinstance(found, str):
             moment: datetime | None = datetime.fromisoformat(found).astimezone(UTC)
-        elif isinstance(found, int | float):
-            moment = parse_time(found)
+        elif isinstance(found, Real):
+            moment = parse_time(plain_number(found))
         else:
             moment = None
     except (ValueError, OverflowError, OSError):  # no time, or one before the year 1
@@ -140,15 +152,17 @@ def query_of(entry: FeedbackEntry) -> str:
 
 
 def rating_of(entry: FeedbackEntry) -> float | None:
-    """Return the rating as a number, also where a text holds it; ``None`` when it is none."""
-    rating = entry.get("rating")
+    """Return the rating as a number, also where a text holds it; ``None`` when it is none, or not finite."""
+    rating = plain_number(entry.get("rating"))
     if isinstance(rating, str):
         try:
-            rating = float(rating)
+            number = float(rating)
         except ValueError:
             return None
-        return int(rating) if rating.is_integer() else rating
-    return rating if isinstance(rating, int | float) and not isinstance(rating, bool) else None
+        rating = int(number) if number.is_integer() else number
+    if isinstance(rating, bool) or not isinstance(rating, int | float):
+        return None
+    return rating if isinstance(rating, int) or math.isfinite(rating) else None
 
 
 def document_ids_of(entry: FeedbackEntry) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +14,8 @@ from ragtime.errors import InvalidArgumentError, StorageError
 from ragtime.services.training_data_gen.claims import Claim
 from ragtime.services.training_data_gen.export.formats import open_rows
 from ragtime.utils.files import remove_file, write_json
-from ragtime_compat.training_pairs import HARD_NEGATIVE, TrainingPair, is_positive
+from ragtime_compat.plain_numbers import plain_number
+from ragtime_compat.training_pairs import HARD_NEGATIVE, TrainingPair, is_empty, is_positive
 
 __all__ = ["write_pairs"]
 
@@ -36,17 +38,17 @@ def write_pairs(
         ``success``, ``files``, ``format``, and ``total_pairs`` or ``total_triplets``.
 
     Raises:
-        InvalidArgumentError: There is no such format, there are no pairs or no triplets, or metadata cannot be written
-            as JSON.
+        InvalidArgumentError: There is no such format, there are no pairs or no triplets, a label is not finite, or
+            metadata cannot be written as JSON.
         StorageError: A file cannot be written.
         AttributeError: One is no pair.
         TypeError: A field of one is of another type.
         ValueError: A text cannot be written in UTF-8.
         OSError: The folder cannot be made.
     """
-    if not pairs:
+    if is_empty(pairs):
         raise InvalidArgumentError("No training pairs to export")
-    if output_format not in _FORMATS:
+    if output_format not in tuple(_FORMATS):  # which compares, and so takes what has no hash
         raise InvalidArgumentError(f"Unsupported format: {output_format}")
     names, write = _FORMATS[output_format]
     target = Path(folder)
@@ -78,7 +80,7 @@ def _write_labelled(pairs: Sequence[TrainingPair], paths: Sequence[Path], moment
         "pair_statistics": {
             "positive": positives,
             "negative": len(pairs) - positives,
-            "hard_negatives": sum(pair.pair_type == HARD_NEGATIVE for pair in pairs),
+            "hard_negatives": sum(1 for pair in pairs if pair.pair_type == HARD_NEGATIVE),
         },
     }
     _write_table(table, ("query", "document", "label"), rows)
@@ -112,9 +114,9 @@ def _write_json(pairs: Sequence[TrainingPair], paths: Sequence[Path], moment: da
         {
             "query": pair.query,
             "document": pair.document,
-            "label": pair.label,
+            "label": plain_number(pair.label),
             "pair_type": pair.pair_type,
-            "rating": pair.rating,
+            "rating": plain_number(pair.rating),
             "metadata": pair.metadata,
         }
         for pair in pairs
@@ -131,7 +133,10 @@ def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str,
 
 def _label(label: float) -> float:
     """Return a label as a whole number where it is one, as trainers of old read it."""
-    return int(label) if float(label).is_integer() else label
+    number = float(label)
+    if not math.isfinite(number):
+        raise InvalidArgumentError("Labels must be numbers, found one that is not finite")
+    return int(number) if number.is_integer() else number
 
 
 _FORMATS: Mapping[

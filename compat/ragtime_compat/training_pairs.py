@@ -9,7 +9,16 @@ from typing import Any, NamedTuple, TypeAlias
 from ragtime.migration.deprecation import deprecated_class
 from ragtime_compat.training_feedback import FeedbackEntry, document_ids_of, query_of, rating_of
 
-__all__ = ["HARD_NEGATIVE", "TrainingPair", "cut", "hard_negative_pairs", "is_pair", "is_positive", "rated_pairs"]
+__all__ = [
+    "HARD_NEGATIVE",
+    "TrainingPair",
+    "cut",
+    "hard_negative_pairs",
+    "is_empty",
+    "is_pair",
+    "is_positive",
+    "rated_pairs",
+]
 
 Documents: TypeAlias = Callable[[list[str]], Mapping[str, str]]
 """Returns the texts of some documents by their ids, without those that it does not have."""
@@ -50,7 +59,12 @@ TrainingPair.__module__ = "training_data_generator_compat"  # where it is public
 
 def is_positive(pair: TrainingPair) -> bool:
     """Say whether the query should find the document: the label is above half way."""
-    return pair.label > _HALF_WAY
+    return bool(pair.label > _HALF_WAY)  # a bool also where the label is a number of numpy
+
+
+def is_empty(pairs: Sequence[TrainingPair] | None) -> bool:
+    """Say whether there are no pairs; an array of numpy has no truth value of its own."""
+    return pairs is None or not len(pairs)
 
 
 def is_pair(given: object) -> bool:

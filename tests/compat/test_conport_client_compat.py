@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,9 +91,32 @@ def test_the_workspace_is_the_argument_or_the_current_folder(tmp_path: Path) -> 
     assert ConPortClient().get_workspace_id() == str(tmp_path)
 
 
+def test_a_workspace_may_be_a_path(tmp_path: Path) -> None:
+    for wanted, name in ((tmp_path, str(tmp_path)), (Path("other"), "other"), (7, "7")):
+        workspace: Any = wanted
+        made = ConPortClient(workspace)
+        assert made.get_workspace_id() == name
+        assert made.log_custom_data("c", name.replace("/", "_"), 1)
+        assert [one["workspace_id"] for one in search(made) if one["workspace_id"] == name] == [name]
+
+
+@pytest.mark.parametrize("category", [None, 5, ["c"]])
+def test_a_category_that_is_no_text_is_refused(category: Any, client: ConPortClient) -> None:
+    assert client.log_custom_data(category, "k", 1) is False
+    assert not FOLDER.exists()
+
+
 def test_it_is_always_available(client: ConPortClient) -> None:
     assert client.is_available is True
     assert client.is_client_available() is True
+
+
+def test_importing_is_silent_writes_nothing_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys; from conport_client_compat import *; print(sorted({*sys.argv[1].split()} & {*sys.modules}))"
+    command = [sys.executable, "-W", "error", "-c", code, "torch transformers pandas datasets mcp httpx requests"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_construction_writes_nothing(client: ConPortClient, tmp_path: Path) -> None:

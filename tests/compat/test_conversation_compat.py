@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,6 +78,34 @@ def test_add_interaction_has_the_old_signature():
     assert (parameters["document_ids"].default, parameters["metadata"].default) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [
+        ("get_history", {}),
+        ("clear", {}),
+        ("get_last_interaction", {}),
+        ("get_last_n_interactions", {"n": 1}),
+        ("find_interactions_by_query_keywords", {"keywords": ...}),
+        ("find_interactions_by_metadata", {"metadata": ...}),
+        ("get_generated_content", {}),
+        ("get_most_relevant_content", {"query": ..., "max_interactions": 2}),
+        ("is_follow_up_question", {"query": ...}),
+        ("get_summary", {"max_interactions": 3}),
+        ("to_dict", {}),
+    ],
+)
+def test_calls_have_the_old_names_order_and_defaults(name: str, old: dict[str, object]):
+    parameters = list(inspect.signature(getattr(Conversation, name)).parameters.values())[1:]
+    assert {one.name: ... if one.default is one.empty else one.default for one in parameters} == old
+    assert [one.name for one in parameters] == list(old)
+
+
+def test_what_from_dict_takes_beside_the_dict_is_optional_and_by_keyword():
+    data, *further = inspect.signature(Conversation.from_dict).parameters.values()
+    assert (data.name, data.default) == ("data", data.empty)
+    assert all(one.kind is one.KEYWORD_ONLY and one.default is None for one in further)
+
+
 def test_add_interaction_returns_none_and_appends_with_the_time_of_now():
     conversation = Conversation(clock=lambda: NOW)
     assert conversation.add_interaction("What is RAG?", "Retrieval first.", ["d"], {"k": [1]}) is None
@@ -128,6 +157,38 @@ def test_ids_and_metadata_that_no_turn_can_hold_are_kept_as_they_were_given():
     assert shown.metadata["mark"] is mark
     turn = conversation.get_interactions(role="assistant")[0]
     assert (turn.document_ids, turn.metadata) == (("7", "padded"), {})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(None, []), (("a", "b"), ["a", "b"]), ("abc", ["abc"]), (np.array(["a", "b"]), ["a", "b"]), (5, [5]), ([], [])],
+    ids=["None", "tuple", "text", "array", "number", "empty"],
+)
+def test_ids_in_any_form_are_a_list(given: Any, kept: list[Any]):
+    conversation = Conversation()
+    conversation.add_interaction("q", "r", given)
+    assert conversation.history[0].document_ids == kept
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, {}, "text", ["k"], np.arange(2)], ids=["None", "{}", "text", "list", "array"]
+)
+def test_metadata_that_is_no_dict_is_an_empty_one(metadata: Any):
+    conversation = Conversation()
+    conversation.add_interaction("q", "r", None, metadata)
+    assert conversation.history[0].metadata == {}
+    assert conversation.find_interactions_by_metadata(k=1) == []
+
+
+def test_exchanges_without_any_text_stand_where_they_were_added_however_often_it_is_read():
+    conversation, expected = Conversation(), list[str]()
+    for place in range(6):
+        response = "" if place % 3 else f"answer {place}"
+        conversation.add_interaction("", response, metadata={"place": place})
+        expected.append(response)
+        assert [one.response for one in conversation.history] == expected
+    assert [one.metadata["place"] for one in conversation.history] == list(range(6))
+    assert Conversation.from_dict(conversation.to_dict()).history == conversation.history
 
 
 def test_history_is_a_sequence_to_index_slice_reverse_test_and_iterate():
@@ -242,6 +303,7 @@ def test_get_last_n_interactions_is_one_without_a_number():
         (["Faults"], []),  # stands in a response
         ([], []),
         ([""], []),  # C6
+        ([" "], [0, 1]),
         (["", "batteries"], [1]),
         ("batteries", [1]),
     ],
@@ -264,6 +326,14 @@ def test_find_by_metadata_needs_all_values_to_be_equal():
     assert conversation.find_interactions_by_metadata() == []  # C7: no filter
     assert queries(conversation.find_interactions_by_metadata(nothing=None)) == ["one"]  # C7: None is a value
     assert conversation.find_interactions_by_metadata(missing=None) == []  # C7
+
+
+@pytest.mark.parametrize("value", [(1, 2), [1, 2], {"inner": (1, [2])}, {1, 2}, None, 1.5])
+def test_find_by_metadata_finds_what_is_equal_to_the_value_that_was_given(value: Any):
+    conversation = Conversation()
+    conversation.add_interaction("one", "r", metadata={"k": value})
+    assert queries(conversation.find_interactions_by_metadata(k=value)) == ["one"]
+    assert queries(Conversation.from_dict(conversation.to_dict()).find_interactions_by_metadata(k=value)) == ["one"]
 
 
 # --- texts ----------------------------------------------------------------------------------------------------------
@@ -375,6 +445,12 @@ def test_a_dict_of_the_old_system_loads_in_the_new_class_with_its_times():
     assert [one.timestamp for one in back.history] == pytest.approx([1719400000.123457, 1719400060], abs=1e-6)
 
 
+@pytest.mark.parametrize("unknown", [{"format": "json"}, {"version": 2}, {"ragtime": {"seen": True}}, {"turns": []}])
+def test_unknown_keys_are_ignored_also_where_ragtime_has_them(unknown: dict[str, Any]):
+    data = {"history": [{"query": "q", "response": "r"}], **unknown}
+    assert queries(Conversation.from_dict(data).history) == ["q"]
+
+
 def test_from_dict_gives_defaults_and_passes_over_unknown_keys():
     before = time.time()
     data = {"history": [{"query": "q", "response": "r", "mood": "good"}], "embeddings": [[1.0]], "other": 1}
@@ -404,15 +480,30 @@ def test_null_lists_and_times_of_a_record_get_their_defaults():  # C10, C11
     assert (one.document_ids, one.metadata) == ([], {})
 
 
+def test_records_of_other_types_are_read_as_add_interaction_takes_them():
+    history = [{"query": "q", "response": None}, {"query": 5, "response": 6.5}]
+    added = Conversation()
+    for record in history:
+        added.add_interaction(record["query"], record["response"])
+    loaded = Conversation.from_dict({"history": history})
+    assert [(one.query, one.response) for one in loaded.history] == [("q", ""), ("5", "6.5")]
+    assert [(one.query, one.response) for one in added.history] == [("q", ""), ("5", "6.5")]
+
+
 @pytest.mark.parametrize("data", [None, [], "x", 5])  # C10
 def test_what_is_no_dict_is_an_empty_conversation(data: Any):
     assert Conversation.from_dict(data).to_dict() == {"history": []}
 
 
-@pytest.mark.parametrize("stamp", [0, -1.5, 1719400000123, 1e30, 253402300799.9])
+@pytest.mark.parametrize("stamp", [0, -1.5, 1719400000123, 1e30, 253402300799.9, 10**400, "2024-06-26T11:06:40", True])
 def test_timestamps_are_kept_as_given_also_where_they_are_no_time(stamp: float):
     data = {"history": [{"query": "q", "response": "r", "timestamp": stamp, "document_ids": [], "metadata": {}}]}
     assert json.dumps(Conversation.from_dict(data).to_dict()) == json.dumps(data)
+
+
+def test_timestamps_of_numpy_are_kept_as_given():
+    history = [{"query": "q", "response": "r", "timestamp": stamp} for stamp in (np.float32(5.5), np.int64(7))]
+    assert [one.timestamp for one in Conversation.from_dict({"history": history}).history] == [5.5, 7]
 
 
 _texts = st.text(max_size=8)

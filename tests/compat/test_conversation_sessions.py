@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections import UserDict
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
@@ -62,6 +63,23 @@ def test_a_session_without_a_conversation_gets_the_dict_of_an_empty_one(session:
     assert type(conversation) is Conversation
     assert conversation.history == []
     assert dict(session) == {"conversation": {"history": []}}
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (get_conversation_from_session, ["session"]),
+        (update_conversation_in_session, ["session", "conversation"]),
+        (clear_conversation_in_session, ["session"]),
+        (get_enhanced_conversation_from_session, ["session"]),
+        (update_enhanced_conversation_in_session, ["session", "conversation"]),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_the_helpers_have_the_old_parameters(function: Callable[..., object], names: list[str]):
+    parameters = inspect.signature(function).parameters
+    assert list(parameters) == names
+    assert all(one.default is one.empty for one in parameters.values())
 
 
 def test_the_session_changes_when_it_is_updated_and_not_before():

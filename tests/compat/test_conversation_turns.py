@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import subprocess
@@ -20,6 +21,7 @@ import ragtime.services.conversation as new
 from conversation_compat import Conversation, Interaction
 from ragtime.config.settings import Settings
 from ragtime.errors import InvalidArgumentError, RagtimeDeprecationWarning
+from ragtime.migration.names import NAMES, OLD_MODULES, wrapper_of
 from ragtime.services.conversation import ToolCall
 
 pytestmark = pytest.mark.filterwarnings("ignore::ragtime.errors.RagtimeDeprecationWarning")
@@ -48,6 +50,13 @@ def test_a_turn_of_a_tool_answers_its_call():
     conversation = Conversation()
     conversation.add_interaction("assistant", tool_calls=(ToolCall(id="c", name="search"),))
     assert conversation.add_interaction("tool", "found", tool_call_id="c").role == "tool"
+
+
+@pytest.mark.parametrize("arguments", [(), (["d"],), (["d"], {"k": 1})])
+def test_the_word_tool_alone_is_a_question_for_such_a_turn_names_its_call(arguments: tuple[Any, ...]):
+    conversation = Conversation()
+    assert conversation.add_interaction("tool", "A tool is a thing to work with.", *arguments) is None
+    assert conversation.history[0].query == "tool"
 
 
 def test_a_turn_takes_ids_and_metadata_in_the_places_of_the_old_call():
@@ -299,6 +308,14 @@ def test_the_module_exports_the_wrappers_and_the_new_manager():
     with pytest.raises(AttributeError, match="conversation_compat"):
         conversation_compat.NoSuchName  # noqa: B018 - the attribute is what is tested
     assert Interaction.__module__ == "conversation_compat"
+
+
+@pytest.mark.parametrize("module", OLD_MODULES)
+def test_an_old_name_is_its_wrapper_in_whichever_module_it_is_found(module: str):
+    wrapper = importlib.import_module(wrapper_of(module))
+    for old in NAMES:
+        found = getattr(wrapper, old.name, None)
+        assert found is None or found is getattr(importlib.import_module(wrapper_of(old.module)), old.name)
 
 
 @pytest.mark.parametrize("module", ["conversation_compat", "enhanced_conversation_compat"])

@@ -48,6 +48,13 @@ class _Replaced:
         return answer  # type: ignore[return-value]  # anything, as callers do
 
 
+class Broken:
+    """A vector whose reading fails in a way of its own."""
+
+    def __array__(self, *_: object, **__: object) -> object:
+        raise RuntimeError("still on the accelerator")
+
+
 @pytest.fixture
 def embedder() -> ConversationEmbedder:
     return ConversationEmbedder(encoder=HashEncoder(16))
@@ -180,7 +187,7 @@ def test_after_any_failure_384_zeros_and_a_log_event_without_texts(
         made = asking(server)
         vector = made.embed_query(SECRET) if call == "embed_query" else made.embed_interaction(SECRET, SECRET)
     assert vector == [0.0] * 384
-    events = [record for record in caplog.records if record.name == "conversation_embedder_compat"]
+    events = [record for record in caplog.records if record.name == "ragtime.conversation_embedder_compat"]
     assert [(event.levelno, event.error, event.dimension) for event in events] == [
         (logging.WARNING, "BackendError", 384)
     ]
@@ -295,6 +302,7 @@ def test_cosine_similarity_of_empty_zero_and_endless_vectors_is_0(
         pytest.param([[1.0]], [[1.0]], id="nested"),
         pytest.param(None, [1.0], id="nothing"),
         pytest.param([10**400], [1], id="too large"),
+        pytest.param(Broken(), [1.0, 2.0], id="any error"),
     ],
 )
 def test_cosine_similarity_of_what_cannot_be_compared_is_0_and_logged(

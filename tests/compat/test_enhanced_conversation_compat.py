@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import conversation_compat
@@ -84,6 +85,15 @@ def test_the_old_attributes_stand_at_their_beginning(monkeypatch: pytest.MonkeyP
     assert (conversation.embedder.model, conversation.embedder.base_url) == ("some-model", "http://127.0.0.1:9")
     assert conversation.interaction_embeddings == []
     assert (conversation.summary, conversation.summary_updated_at) == ("", 0)
+
+
+def test_the_environment_counts_as_it_is_when_the_conversation_is_made(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EMBEDDING_MODEL", "then")
+    monkeypatch.setenv("OLLAMA_BASE_URL", "http://127.0.0.1:9")
+    made = [EnhancedConversation(), EnhancedConversation.from_dict({"history": []})]
+    monkeypatch.setenv("EMBEDDING_MODEL", "later")
+    monkeypatch.delenv("OLLAMA_BASE_URL")
+    assert {(one.embedder.model, one.embedder.base_url) for one in made} == {("then", "http://127.0.0.1:9")}
 
 
 def test_the_keywords_of_the_new_class_work():
@@ -168,6 +178,15 @@ def test_a_broken_embedder_of_the_callers_loses_no_exchange():
     assert conversation.is_follow_up_question("Explain birds") is False
 
 
+def test_an_embedder_that_is_none_loses_no_exchange():
+    conversation = EnhancedConversation()
+    conversation.embedder = object()
+    conversation.add_interaction("cats", "purr")
+    assert conversation.to_dict()["embeddings"] == [[0.0] * 384]
+    assert queries(conversation.get_relevant_interactions("cats")) == ["cats"]
+    assert conversation.is_follow_up_question("dogs") is False
+
+
 def test_an_embedder_of_ones_own_after_the_new_class_works():
     class Own(new.ConversationEmbedder):
         pass
@@ -199,7 +218,8 @@ def test_vectors_may_be_set_and_are_copied():
     vectors = [[0.5, 0.5, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 1.0]]
     conversation.interaction_embeddings = vectors
     vectors[0][0] = 9.0
-    conversation.interaction_embeddings[1][0] = 9.0
+    conversation.to_dict()["embeddings"][1][0] = 9.0
+    conversation.interaction_embeddings.clear()
     assert conversation.interaction_embeddings == [[0.5, 0.5, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 1.0]]
 
 
@@ -224,6 +244,21 @@ def test_after_clear_nothing_old_is_recalled():
 
 
 # --- finding --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [
+        ("add_interaction", {"query": ..., "response": ..., "document_ids": None, "metadata": None}),
+        ("get_relevant_interactions", {"query": ..., "top_k": 2}),
+        ("get_most_relevant_content", {"query": ..., "max_interactions": 2}),
+        ("is_follow_up_question", {"query": ...}),
+    ],
+)
+def test_calls_have_the_old_names_order_and_defaults(name: str, old: dict[str, object]):
+    parameters = list(inspect.signature(getattr(EnhancedConversation, name)).parameters.values())[1:]
+    assert {one.name: ... if one.default is one.empty else one.default for one in parameters} == old
+    assert [one.name for one in parameters] == list(old)
 
 
 def test_get_relevant_interactions_are_the_nearest_the_best_first():
@@ -401,6 +436,14 @@ def test_a_dict_without_vectors_embeds_every_exchange_in_one_request():  # N5
     conversation.embedder = ConversationEmbedder(encoder=Counting(16))
     assert len(conversation.interaction_embeddings) == 3
     assert Counting.calls == 1
+
+
+def test_vectors_of_a_dict_may_be_arrays():  # E5
+    embeddings, data = Embeddings(), animals().to_dict()
+    vectors = np.array(data["embeddings"])
+    loaded = equipped(embeddings, EnhancedConversation.from_dict({**data, "embeddings": vectors}))
+    assert loaded.to_dict() == data
+    assert embeddings.asked == []
 
 
 def test_the_vectors_of_a_loaded_conversation_are_its_own():  # N1

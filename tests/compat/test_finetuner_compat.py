@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import model_finetuner_compat
@@ -151,6 +152,13 @@ def test_a_folder_that_cannot_be_made_does_not_raise(tmp_path: Path) -> None:
     assert made.list_available_models() == []
 
 
+@pytest.mark.parametrize("folder", [None, 3, "a\0b"])
+def test_a_folder_that_is_none_does_not_raise(folder: Any) -> None:
+    made = ModelFineTuner(FineTuningConfig(output_model_path=folder))
+    assert made.list_available_models() == []
+    assert made.delete_model("m") is False
+
+
 def test_the_old_config_becomes_the_new_one() -> None:
     old = FineTuningConfig("m", "out", 8, 3, 1e-4, 10, 20, 30, 64, "ContrastiveLoss", False, 2, 0.1, 7)
     new = old.resolved(Settings.isolated())
@@ -185,6 +193,12 @@ def test_amp_and_zero_steps_become_what_they_meant() -> None:
 def test_training_without_a_model_fails(tmp_path: Path) -> None:
     made = tuner(tmp_path, loaded=False)
     assert made.fine_tune_model([]) == {"success": False, "error": "No model loaded"}
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("examples", [None, (), np.array([]), iter(())])
+def test_no_examples_of_any_kind_are_none(tmp_path: Path, examples: Any) -> None:
+    assert tuner(tmp_path).fine_tune_model(examples) == {"success": False, "error": "No training examples"}
 
 
 @pytest.mark.models
@@ -256,6 +270,8 @@ def test_create_evaluator_gives_none_for_none(tmp_path: Path) -> None:
     made = tuner(tmp_path, loaded=False)
     assert made.create_evaluator(None) is None
     assert made.create_evaluator([]) is None
+    empty: Any = np.array([])
+    assert made.create_evaluator(empty) is None
 
 
 @pytest.mark.models

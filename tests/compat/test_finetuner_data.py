@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,7 @@ def test_load_training_data_reads_what_the_generator_exports(
         ('{"training_pairs": [7]}', "json"),
         ("[]", "json"),
         ("[" * 100_000, "json"),
+        ('{"training_pairs": [{"query": "a", "document": "b", "label": 1%s}]}' % ("0" * 400), "json"),
         ("query,document,label\na,b,1\n", "xml"),  # format
     ],
 )
@@ -68,6 +70,18 @@ def test_load_training_data_of_no_file_gives_two_empty_lists(tmp_path: Path) -> 
     assert tuner(tmp_path, loaded=False).load_training_data(tmp_path / "nowhere.csv") == ([], [])
     (tmp_path / "latin.csv").write_bytes(b"query,document,label\n\xe9,b,1\n")
     assert tuner(tmp_path, loaded=False).load_training_data(str(tmp_path / "latin.csv")) == ([], [])
+
+
+@pytest.mark.parametrize("share", [None, "x", float("inf"), float("nan")])
+def test_load_training_data_with_a_share_that_is_none_gives_two_empty_lists(tmp_path: Path, share: Any) -> None:
+    path = write_csv(tmp_path / "data.csv", good_pairs())
+    assert tuner(tmp_path, loaded=False, validation_split=share).load_training_data(path) == ([], [])
+
+
+def test_the_seed_may_be_a_number_of_numpy(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "data.csv", [*good_pairs(), *bad_pairs()])
+    held = [tuner(tmp_path, loaded=False, random_seed=seed).load_training_data(path) for seed in (7, np.int64(7))]
+    assert held[0] == held[1] != ([], [])
 
 
 def test_load_training_data_logs_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -102,6 +116,34 @@ def test_validation_has_both_labels_though_the_file_begins_with_one(tmp_path: Pa
     path = write_csv(tmp_path / "data.csv", [*good_pairs(), *bad_pairs()])
     _, val = tuner(tmp_path, loaded=False).load_training_data(path)
     assert sorted(one.label for one in val) == [0.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_validation_has_both_labels_though_questions_of_one_kind_are_near_duplicates(count: int) -> None:
+    # M1: what hung together was too large for the validation data, and what was left had one label
+    pairs = [
+        (f"how long does the delivery of order {place} take", f"order {place} needs three days")
+        for place in range(count)
+    ]
+    other = [
+        (f"what is the policy number {place} for returns", f"policy {place} allows thirty days")
+        for place in range(count)
+    ]
+    examples = [InputExample(texts=[*one], label=1.0) for one in pairs]
+    examples += [InputExample(texts=[*one], label=0.0) for one in other]
+    for seed in range(3):
+        train, held = hold_out(examples, 2 * count // 5, seed=seed)
+        assert 2 * sum(one.label for one in held) == len(held) == 2 * count // 5
+        assert not {text for one in train for text in one.texts} & {text for one in held for text in one.texts}
+
+
+def test_a_query_is_not_divided_for_the_sake_of_both_labels() -> None:
+    # M2 weighs more than M1
+    examples = [InputExample(texts=["the only good question", f"{topic} answer"], label=1.0) for topic in TOPICS]
+    examples += [InputExample(texts=[f"{topic} {topic}", f"{topic} desk"], label=0.0) for topic in TOPICS]
+    train, held = hold_out(examples, 4, seed=42)
+    assert len(held) == 4
+    assert not {one.texts[0] for one in train} & {one.texts[0] for one in held}
 
 
 def test_validation_shares_no_text_with_training(tmp_path: Path) -> None:

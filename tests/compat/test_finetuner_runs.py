@@ -296,6 +296,16 @@ def test_what_cannot_be_trained_on_is_told(tmp_path: Path, examples: Any) -> Non
     assert made.list_available_models() == []
 
 
+def test_examples_may_be_in_arrays_and_the_config_hold_numbers_of_numpy(tmp_path: Path) -> None:
+    config: dict[str, Any] = {"batch_size": np.int64(4), "num_epochs": np.int64(1), "learning_rate": np.float32(1e-3)}
+    made = tuner(tmp_path, max_seq_length=np.int64(64), random_seed=np.int64(7), **config)
+    arrays: list[Any] = [np.array(part, dtype=object) for part in (TRAIN, TRAIN[:4])]
+    done = made.fine_tune_model(*arrays)
+    assert done["success"], done
+    told = json.loads(Path(done["metadata_path"]).read_bytes())["config"]
+    assert (told["batch_size"], told["num_epochs"], told["max_seq_length"]) == (4, 1, 64)
+
+
 def test_a_config_that_cannot_be_is_told(tmp_path: Path) -> None:
     made = tuner(tmp_path)
     made.config.learning_rate = 0.0

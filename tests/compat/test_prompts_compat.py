@@ -257,6 +257,12 @@ def test_an_unknown_name_gives_the_files_standard(file: Path) -> None:
     assert get_template("sixthwood") == held["standard"]
 
 
+@pytest.mark.parametrize("name", [None, 5, ["standard"], {}], ids=["None", "number", "list", "dict"])
+def test_what_is_no_name_never_raises_and_is_never_none(name: Any, file: Path) -> None:
+    held = use("flat", file)
+    assert get_template(name) == held["standard"]
+
+
 @pytest.mark.parametrize("content", [{}, {"creative": "c"}, {"standard": None}, {"standard": {"text": "s"}}])
 def test_where_the_file_has_no_standard_the_built_in_one_serves(content: dict[str, Any], file: Path) -> None:
     file.write_text(json.dumps(content), encoding="utf-8")
@@ -318,7 +324,7 @@ def test_an_old_caller_fills_a_template_with_documents_that_hold_braces(file: Pa
 )
 def test_each_call_warns_once_at_its_own_line(function: Callable[[], object]) -> None:
     with pytest.warns(
-        RagtimeDeprecationWarning, match=r"removed in 2\.0\.0; use ragtime\.utils\.templates\.Prompt"
+        RagtimeDeprecationWarning, match=r"use ragtime\.utils\.templates\.Prompt.*removed in 2\.0\.0"
     ) as caught:
         function()
     assert [warning.filename for warning in caught] == [__file__]

@@ -112,6 +112,7 @@ def test_construction_needs_neither_server_nor_package(
         pytest.param([], id="empty list"),
         pytest.param("text", id="without get_history"),
         pytest.param(SimpleNamespace(get_history="no method"), id="get_history is no method"),
+        pytest.param(SimpleNamespace(get_history=lambda: None), id="None for turns"),
         pytest.param(had(), id="0 turns"),
         pytest.param(NewConversation(), id="0 turns of a new conversation"),
     ],
@@ -194,7 +195,7 @@ def test_whatever_the_server_does_a_text_comes_back(fault: str, caplog: pytest.L
     with LocalModelServer(faults=[fault]) as server:
         made = ConversationSummarizer("m", server.base_url, settings=IMPATIENT)
         assert made.summarize(had(SECRET, "b", "c", "d")).startswith("Previous conversation summary:\n")
-    events = [record for record in caplog.records if record.name == "conversation_summarizer_compat"]
+    events = [record for record in caplog.records if record.name == "ragtime.conversation_summarizer_compat"]
     assert [(event.levelname, event.error, event.exchanges) for event in events] == [("WARNING", "BackendError", 4)]
     assert SECRET not in caplog.text
 

@@ -169,7 +169,7 @@ def test_a_broken_file_is_logged_by_the_type_of_the_error(tmp_path: Path, caplog
     path = tmp_path / "prompts.json"
     path.write_text('{"standard": "a canary"', encoding="utf-8")
     TemplateManager(str(path))
-    (record,) = [record for record in caplog.records if record.name == "template_manager_compat"]
+    (record,) = [record for record in caplog.records if record.name == "ragtime.template_manager_compat"]
     assert record.levelno == logging.ERROR
     assert record.__dict__["error"] == "JSONDecodeError"
     assert "canary" not in str(vars(record))
@@ -281,6 +281,16 @@ def test_an_unknown_style_takes_the_standard_text_without_system_instruction(  #
         assert manager.get_prompt("sixthwood", "initial", PARAMS) == "Standard.\nContext: Passages.\nQuestion: Why?"
     (record,) = [record for record in caplog.records if "wanted" in vars(record)]
     assert (record.levelno, record.__dict__["wanted"]) == (logging.WARNING, "sixthwood")
+
+
+@pytest.mark.parametrize("name", [None, 5, ["standard"], {}], ids=["None", "number", "list", "dict"])
+@pytest.mark.parametrize("path", [PARTS, FLAT], ids=["parts", "flat"])
+def test_what_is_no_name_is_an_unknown_one(path: Path, name: Any) -> None:
+    manager = TemplateManager(str(path))
+    assert manager.get_prompt(name, "initial", PARAMS) == manager.get_prompt("sixthwood", "initial", PARAMS)
+    assert manager.get_prompt("standard", name, PARAMS) == manager.get_prompt("standard", "initial", PARAMS)
+    assert manager.get_system_instruction(name) == ""
+    assert manager.get_legacy_template(name) is None
 
 
 def test_an_unknown_kind_takes_the_initial_format() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from training_data_generator_compat import TrainingDataGenerator, TrainingPair
@@ -99,3 +100,18 @@ def test_bad_input_is_an_error_of_the_same_form(bad: Any) -> None:
     found = _judged([TrainingPair(*one) if isinstance(one, tuple) else one for one in bad] if bad != 7 else bad)
     assert {**found, "error": ""} == {"valid": False, "error": "", "statistics": {}}
     assert found["error"]
+
+
+@pytest.mark.parametrize("number", [np.int64, np.float32, np.float64])
+def test_labels_may_be_numbers_of_numpy_and_the_answer_is_json(number: Any) -> None:
+    plain = _pairs(10, 8, 4)
+    pairs = [
+        TrainingPair(pair.query, pair.document, number(pair.label), pair_type=np.str_(pair.pair_type)) for pair in plain
+    ]
+    assert json.loads(json.dumps(_judged(pairs))) == _judged(plain)
+
+
+def test_pairs_may_be_in_an_array() -> None:
+    pairs = _pairs(10, 10)
+    assert _judged(np.array(pairs, dtype=object)) == _judged(pairs)
+    assert _judged(np.array([])) == {"valid": False, "error": "No training pairs provided", "statistics": {}}

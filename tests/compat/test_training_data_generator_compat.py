@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_the_sources_may_be_changed() -> None:
 
 
 @quiet
-@pytest.mark.parametrize("store", [3, "text", {"get": 1}, object(), Store])
+@pytest.mark.parametrize("store", [3, "text", {"get": 1}, object(), Store, MagicMock()])
 def test_odd_sources_are_no_error_when_the_object_is_made(store: Any) -> None:
     made = TrainingDataGenerator(object(), "workspace", store, object())  # type: ignore[arg-type]  # odd on purpose
     assert made.get_feedback_data() == []
@@ -254,8 +255,9 @@ def test_each_use_warns_once_at_its_own_line(name: str, use: Any, new: str) -> N
     assert one.category is RagtimeDeprecationWarning
     assert (one.filename, one.lineno) == (__file__, use.__code__.co_firstlineno)
     text = str(one.message)
-    assert text.startswith(f"training_data_generator.{name} is deprecated since 1.0.0 and will be removed in 2.0.0")
+    assert text.startswith(f"training_data_generator.{name} is deprecated since 1.0.0; use ")
     assert f"ragtime.services.training_data_gen.{new}" in text
+    assert "It will be removed in 2.0.0." in text
     assert "ragtime migrate --to ragtime" in text
 
 

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.compat.training_fakes import NOW, Client, Store, entry, generator, record
@@ -161,6 +162,20 @@ def test_logs_hold_no_text(caplog: pytest.LogCaptureFixture) -> None:
     assert not any(secret in str(vars(one)) for one in caplog.records)
 
 
+@pytest.mark.parametrize("number", [np.int64, np.float64, np.float32])
+def test_times_and_days_may_be_numbers_of_numpy(number: Any) -> None:
+    made = generator(entry(timestamp=number(NOW.timestamp())), entry(timestamp=number(_ago(days=31))))
+    assert len(made.get_feedback_data(number(30))) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, "10"])
+def test_a_limit_that_is_no_number_gives_nothing(wrong: Any) -> None:
+    made = generator(entry())
+    assert made.get_feedback_data(90, wrong) == []
+    made.min_query_length = wrong
+    assert made.get_feedback_data() == []
+
+
 # --- get_document_content -----------------------------------------------------------------------------------------
 
 
@@ -199,6 +214,11 @@ def test_a_store_that_answers_oddly_gives_nothing(found: object) -> None:
             return found
 
     assert TrainingDataGenerator(chroma_db=Odd()).get_document_content(["a"]) == {}
+
+
+@pytest.mark.parametrize("ids", [None, 3])
+def test_ids_that_are_no_list_give_nothing(ids: Any) -> None:
+    assert generator().get_document_content(ids) == {}
 
 
 def test_a_failing_store_gives_nothing_and_may_recover() -> None:

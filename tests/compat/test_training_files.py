@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -217,3 +218,43 @@ def test_every_text_comes_back_from_the_csv(tmp_path: Path, rows: list[tuple[str
     with Path(found["files"][0]).open(newline="", encoding="utf-8") as file:
         back = [(row["query"], row["document"], float(row["label"])) for row in csv.DictReader(file)]
     assert back == rows
+
+
+@pytest.mark.parametrize("number", [np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_labels_and_ratings_may_be_numbers_of_numpy(tmp_path: Path, output_format: str, number: Any) -> None:
+    pairs = [(one[0], one[1], number(one[2]), number(one[3]), *one[4:]) for one in PAIRS]
+    found = _export(pairs, output_format, tmp_path / "numpy")
+    plain = _export(PAIRS, output_format, tmp_path / "plain")
+    assert found["success"], found
+    for one, other in zip(found["files"], plain["files"], strict=True):
+        if one.endswith(".csv"):
+            assert Path(one).read_bytes() == Path(other).read_bytes()
+        else:
+            assert json.loads(Path(one).read_bytes()) == json.loads(Path(other).read_bytes())
+
+
+@pytest.mark.parametrize("label", [float("nan"), float("inf")])
+@pytest.mark.parametrize("output_format", ["sentence_transformers", "json"])
+def test_a_label_that_is_not_finite_is_a_failure(tmp_path: Path, output_format: str, label: float) -> None:
+    found = _export([("q", "d", label)], output_format, tmp_path)
+    assert found["success"] is False
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("output_format", [None, [], {}])
+def test_a_format_that_is_no_text_is_unknown_too(tmp_path: Path, output_format: Any) -> None:
+    assert _export(PAIRS, output_format, tmp_path) == {
+        "success": False,
+        "error": f"Unsupported format: {output_format}",
+    }
+
+
+def test_pairs_that_fail_in_a_way_of_their_own_are_a_failure(tmp_path: Path) -> None:
+    class Odd(TrainingPair):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "document":
+                raise RuntimeError("no document")
+            return super().__getattribute__(name)
+
+    assert _export([Odd("q", "d", 1.0)], "json", tmp_path) == {"success": False, "error": "no document"}

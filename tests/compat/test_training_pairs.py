@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -331,3 +332,44 @@ def test_documents_of_candidates_are_asked_for_together() -> None:
 def test_what_is_no_pair_is_passed_over() -> None:
     wrong: Any = [None, 3, "text", _positive()]
     assert len(generator().generate_hard_negative_pairs(wrong, [entry(1, LIKE)])) == 1
+
+
+# --- nothing raises -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("feedback", [None, 3])
+def test_feedback_that_is_no_list_gives_no_pairs(feedback: Any) -> None:
+    made, positives = generator(), [_positive()]
+    assert made.generate_positive_pairs(feedback) == []
+    assert made.generate_negative_pairs(feedback) == []
+    assert made.generate_hard_negative_pairs(positives, feedback) == []
+    assert made.generate_hard_negative_pairs(feedback, [entry(1, LIKE)]) == []
+
+
+@pytest.mark.parametrize("wrong", [None, "4"])
+def test_thresholds_that_are_no_numbers_give_no_pairs(wrong: Any) -> None:
+    made = generator()
+    made.positive_rating_threshold = made.negative_rating_threshold = wrong
+    assert made.generate_positive_pairs([entry(5)]) == []
+    assert made.generate_negative_pairs([entry(1)]) == []
+    assert made.generate_hard_negative_pairs([_positive()], [entry(1, LIKE)]) == []
+
+
+def test_a_number_of_hard_negatives_that_is_none_gives_none() -> None:
+    wrong: Any = "1"
+    assert generator().generate_hard_negative_pairs([_positive()], [entry(1, LIKE, ("d1",))], wrong) == []
+
+
+@pytest.mark.parametrize("number", [np.int64, np.float32, np.float64])
+def test_ratings_may_be_numbers_of_numpy(number: Any) -> None:
+    made = generator()
+    (positive,) = made.generate_positive_pairs([entry(number(5))])
+    (negative,) = made.generate_negative_pairs([entry(number(1))])
+    assert (positive.rating, negative.rating) == (5, 1)
+    assert {type(pair.rating) for pair in (positive, negative)} <= {int, float}
+
+
+@pytest.mark.parametrize("rating", ["inf", "nan", float("inf"), float("-inf"), float("nan")])
+def test_a_rating_that_is_not_finite_is_none(rating: object) -> None:
+    made = generator()
+    assert made.generate_positive_pairs([entry(rating)]) == made.generate_negative_pairs([entry(rating)]) == []

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conport_client_compat import ConPortClient
@@ -226,3 +227,26 @@ def test_the_old_client_is_the_client(tmp_path: Path) -> None:
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     files = [_balanced().generate_training_data(output_path=tmp_path / name)["export"]["files"] for name in "ab"]
     assert [Path(one).read_bytes() for one in files[0]] == [Path(one).read_bytes() for one in files[1]]
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["get_feedback_data", "generate_positive_pairs", "generate_hard_negative_pairs", "export_training_data"],
+)
+@pytest.mark.parametrize("error", [RuntimeError("down"), Exception("down")])
+def test_a_failure_of_any_kind_is_one_of_the_pipeline(tmp_path: Path, call: str, error: Exception) -> None:
+    def fail(*_args: object) -> None:
+        raise error
+
+    made = type("Failing", (TrainingDataGenerator,), {call: fail})(Client(record(entry())), "w", Store({"d1": "Text."}))
+    assert made.generate_training_data(0, output_path=tmp_path) == {
+        "success": False,
+        "error": "down",
+        "stage": "pipeline_execution",
+    }
+
+
+def test_days_may_be_a_number_of_numpy_and_the_result_is_json(tmp_path: Path) -> None:
+    days: Any = np.int64(90)
+    found = generator(entry()).generate_training_data(days, output_path=tmp_path)
+    assert json.loads(json.dumps(found))["feedback_period_days"] == 90

@@ -20,7 +20,7 @@ def create_encoder(
 
     Args:
         settings: The settings; ``None`` means the current ones.
-        registry: Finds models of the registry; ``None`` means that there is none.
+        registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
         cached: Whether to use the cache; it is off, too, when ``embedding.cache_max_bytes`` is 0.
 
     Returns:

@@ -65,13 +65,14 @@ class SentenceTransformerEncoder:
             settings: Section ``embedding`` is used; ``None`` means the current settings.
             model_name: The model; ``None`` means the one of the settings.
             model: A model that is loaded already; ``None`` means to load it by its name.
-            registry: Finds models of the registry; ``None`` means that there is none.
+            registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
             batch_size: Texts per forward pass; ``None`` means the settings' own.
         """
-        self._settings = (settings or get_settings()).embedding
-        self.model_name = model_name or self._settings.model_name
+        self._settings = settings or get_settings()
+        self._embedding = self._settings.embedding
+        self.model_name = model_name or self._embedding.model_name
         self._registry = registry
-        self._batch_size = batch_size or self._settings.batch_size
+        self._batch_size = batch_size or self._embedding.batch_size
         self._model = model
         self._lock = threading.RLock()
         self._fingerprints: dict[TextRole, str] = {}
@@ -175,10 +176,10 @@ class SentenceTransformerEncoder:
     def _load(self) -> SentenceTransformer:
         with log_operation(_log, "load_model", model=self.model_name) as operation, quiet_loading():
             package = require("sentence_transformers", "embeddings")
-            found = resolve_model(self.model_name, registry=self._registry)
+            found = resolve_model(self.model_name, registry=self._registry, settings=self._settings)
             torch = require("torch", "embeddings")
-            device = choose_device(torch, self._settings.device)
-            dtype = choose_dtype(torch, device, self._settings.dtype, stored_dtype(found.path))
+            device = choose_device(torch, self._embedding.device)
+            dtype = choose_dtype(torch, device, self._embedding.dtype, stored_dtype(found.path))
             operation.add(source=found.source, device=device, dtype=str(dtype).removeprefix("torch."))
             return _load_from(package, found, device, dtype)
 

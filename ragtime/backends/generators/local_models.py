@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ragtime.backends.loading import choose_device, choose_dtype, quiet_loading
 from ragtime.backends.resolution import RegistryResolver, resolve_model
+from ragtime.config.settings import Settings
 from ragtime.errors import BackendError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
@@ -29,7 +30,12 @@ class LocalModel:
 
 
 def load_local_model(
-    name: str, *, device: str = "auto", dtype: str = "auto", registry: RegistryResolver | None = None
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    registry: RegistryResolver | None = None,
+    settings: Settings | None = None,
 ) -> LocalModel:
     """Load a causal model and its tokenizer.
 
@@ -37,7 +43,8 @@ def load_local_model(
         name: A local folder, ``registry:NAME``, or a name on the hub.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
-        registry: Finds models of the registry; ``None`` means that there is none.
+        registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
+        settings: Tell where the registry is; ``None`` means the current settings.
 
     Returns:
         The model on its device, in evaluation mode.
@@ -50,7 +57,7 @@ def load_local_model(
     torch, transformers = require("torch", "generation"), require("transformers", "generation")
     place = choose_device(torch, device)
     with log_operation(log, "load_local_model", model=name, device=place) as operation:
-        found = resolve_model(name, registry=registry, extra="generation")
+        found = resolve_model(name, registry=registry, settings=settings, extra="generation")
         source = str(found.path)
         problem = ""
         try:

@@ -59,7 +59,7 @@ class TransformersGenerator(BaseGenerator):
 
         Args:
             settings: The settings; ``None`` means the current ones.
-            model_name: A local folder or a name on the hub; ``None`` means ``llm.model_name``.
+            model_name: A local folder, ``registry:NAME``, or a name on the hub; ``None`` means ``llm.model_name``.
             model: A finished causal model, used where it is; ``None`` means that `model_name` is loaded.
             tokenizer: Its tokenizer; both or neither are given.
             device: Where a loaded model runs: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
@@ -73,7 +73,8 @@ class TransformersGenerator(BaseGenerator):
             raise InvalidArgumentError("model and tokenizer belong together; pass both, or neither and model_name")
         if model is not None and model_name is None:
             model_name = str(getattr(model, "name_or_path", "") or type(model).__name__)
-        super().__init__(resolve_settings(settings, model_name=model_name).llm)
+        self._settings = resolve_settings(settings, model_name=model_name)
+        super().__init__(self._settings.llm)
         self._device, self._dtype = device, dtype
         self._lock = threading.Lock()
         self._local = LocalModel(model, tokenizer) if model is not None and tokenizer is not None else None
@@ -95,7 +96,9 @@ class TransformersGenerator(BaseGenerator):
         """
         with self._lock:
             if self._local is None:
-                self._local = load_local_model(self.model_name, device=self._device, dtype=self._dtype)
+                self._local = load_local_model(
+                    self.model_name, device=self._device, dtype=self._dtype, settings=self._settings
+                )
             return self._local
 
     async def _run(self, request: GenerationRequest, emit: Emit, *, streamed: bool) -> GenerationOutcome:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ragtime.records.base import FrozenDict, Identifier, Record, Text, freeze
+from ragtime.services.model_finetuner.comparison.interpolation import InterpolationSearch
 
 __all__ = ["Choice", "EpochRecord", "EvaluationRecord", "FineTuningMetrics", "StepRecord", "TrainingDataSummary"]
 
@@ -136,9 +137,12 @@ class FineTuningMetrics(Record):
         model_path: The folder of the tuned model.
         int8_path: Strategy ``quantized``: the folder with int8 weights; else ``None``.
         run_path: The folder of the run, with its checkpoints.
-        validation: The figures of the model that was kept, those of ``best_step``; empty without validation.
+        validation: The figures of the model that was kept: those of ``best_step``, or of the place on the line that was
+            chosen; empty without validation.
         baseline: Those of the base model.
         best_step: The step whose weights were kept: the best by ``validation_metric``, else the last.
+        interpolation: What the search of the line between the base weights and these has found; ``None`` when nothing
+            was searched, as where the general check did not fall.
         total_steps: Steps taken.
         planned_steps: Steps there would have been without stopping early.
         stopped_early: Whether the figure had stopped to improve.
@@ -164,6 +168,7 @@ class FineTuningMetrics(Record):
     validation: Figures = Field(default_factory=FrozenDict)
     baseline: Figures = Field(default_factory=FrozenDict)
     best_step: Count
+    interpolation: InterpolationSearch | None = None
     total_steps: Count
     planned_steps: Count
     stopped_early: bool = False

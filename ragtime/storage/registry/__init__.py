@@ -8,6 +8,7 @@ Every version is a copy of a model folder, named by the hash of its files. The f
         versions/VERSION/
             manifest.json       size and SHA-256 of each file, where the model came from, and a hash of itself
             model/              the files as they were registered, and nothing else
+        evaluations/VERSION/    what was measured of it, one file for each data set
         staged/                 versions that are being copied
 
 A change becomes true when ``history.json`` is replaced, which happens whole or not at all. Reading takes no lock.
@@ -16,10 +17,21 @@ A change becomes true when ``history.json`` is replaced, which happens whole or 
 from __future__ import annotations
 
 from ragtime.storage.registry.errors import ModelNotFoundError, TamperedModelError
-from ragtime.storage.registry.records import ModelFile, ModelVersion, Stage, StageAction, StageChange
+from ragtime.storage.registry.evaluations import EvaluationStore
+from ragtime.storage.registry.figures import Figure, figures_of
+from ragtime.storage.registry.records import (
+    ModelFile,
+    ModelVersion,
+    Stage,
+    StageAction,
+    StageChange,
+    StoredEvaluation,
+)
 from ragtime.storage.registry.registry import ModelRegistry
 
 __all__ = [
+    "EvaluationStore",
+    "Figure",
     "ModelFile",
     "ModelNotFoundError",
     "ModelRegistry",
@@ -27,5 +39,7 @@ __all__ = [
     "Stage",
     "StageAction",
     "StageChange",
+    "StoredEvaluation",
     "TamperedModelError",
+    "figures_of",
 ]

@@ -10,7 +10,17 @@ from pydantic import AfterValidator, AwareDatetime, Field, JsonValue, NonNegativ
 from ragtime.records.base import Identifier, Record, Text, freeze
 from ragtime.records.training import Lineage
 
-__all__ = ["SHORT", "History", "ModelFile", "ModelVersion", "Stage", "StageAction", "StageChange", "VersionManifest"]
+__all__ = [
+    "SHORT",
+    "History",
+    "ModelFile",
+    "ModelVersion",
+    "Stage",
+    "StageAction",
+    "StageChange",
+    "StoredEvaluation",
+    "VersionManifest",
+]
 
 SHORT = 12
 """Digits of a version that are shown to people."""
@@ -111,6 +121,20 @@ class StageChange(Record):
     former: Sha256 | None = None
     at: AwareDatetime
     reason: Text | None = None
+
+
+class StoredEvaluation(Record):
+    """What was measured of a version, kept beside it.
+
+    Attributes:
+        version: The version.
+        data: Hash of the data that it was measured on.
+        result: What was measured: a JSON object.
+    """
+
+    version: Sha256
+    data: Identifier
+    result: Annotated[Mapping[str, JsonValue], AfterValidator(freeze)]
 
 
 class History(Record):

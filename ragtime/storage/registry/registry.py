@@ -54,7 +54,7 @@ class ModelRegistry:
 
     A version is named by the hash of its files and never changes. Wherever one is asked for, its first digits, four or
     more, are enough if no other version shares them. :meth:`resolve` is the ``registry`` that encoders and fine-tuning
-    take to find ``registry:NAME``.
+    take to find ``registry:NAME``; when they get none, they ask the registry in the ``data_dir`` of the settings.
 
     Safe for many threads and processes: those that change something wait for each other, those that read wait for
     nobody. What a call has returned from survives a crash of the machine; a process that is killed leaves everything as
@@ -374,8 +374,12 @@ class ModelRegistry:
     def _stages(self, shelf: Shelf) -> Stages:
         stages = shelf.read_stages()
         if stages is None:
-            near = did_you_mean(shelf.name, self.list_models())
-            raise ModelNotFoundError(f"There is no model {shelf.name!r} in the registry '{self.root}'{near}")
+            known = self.list_models()
+            told = f"; it has {', '.join(known)}" if known else ", which is empty: register a version first"
+            raise ModelNotFoundError(
+                f"There is no model {shelf.name!r} in the registry '{self.root}'"
+                f"{did_you_mean(shelf.name, known) or told}"
+            )
         return stages
 
     def _chosen(self, shelf: Shelf, version: str | None) -> tuple[str, Stage]:

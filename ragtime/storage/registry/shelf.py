@@ -47,6 +47,7 @@ class Shelf:
     Attributes:
         name: The model.
         folder: Its folder, which is made by the first that locks it.
+        evaluations: Where evaluations of versions are kept; made with the first.
     """
 
     def __init__(self, root: Path, name: str) -> None:
@@ -63,6 +64,7 @@ class Shelf:
         self.folder = resolve_inside(root, name)
         self._versions = resolve_inside(root, f"{name}/versions")
         self._staged = resolve_inside(root, f"{name}/staged")
+        self.evaluations = resolve_inside(root, f"{name}/evaluations")
 
     # --- reading, without a lock ----------------------------------------------------------------------------------
 
@@ -151,7 +153,7 @@ class Shelf:
             return
         raise TamperedModelError(
             f"{self.name}@{version[:SHORT]} is not what was registered: {reason}. Register the original again, or "
-            "delete the version"
+            "delete the version; where it is in production, roll back first"
         )
 
     # --- changing -------------------------------------------------------------------------------------------------
@@ -244,6 +246,9 @@ class Shelf:
             stages: The stages as they are; only what is in one of them stays.
         """
         for path in _entries(self._versions):
+            if is_version(path.name) and path.name not in stages.stages:
+                _remove(path)
+        for path in _entries(self.evaluations):
             if is_version(path.name) and path.name not in stages.stages:
                 _remove(path)
         for path in _entries(self._staged):

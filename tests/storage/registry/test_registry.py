@@ -13,7 +13,7 @@ import pytest
 
 from ragtime.backends.resolution import resolve_model
 from ragtime.config.settings import Settings, override_settings
-from ragtime.errors import InvalidArgumentError, StorageError
+from ragtime.errors import BackendError, InvalidArgumentError, StorageError
 from ragtime.records.training import Lineage
 from ragtime.storage.registry import ModelFile, ModelNotFoundError, ModelRegistry, ModelVersion
 from ragtime.storage.registry.files import version_of
@@ -350,9 +350,7 @@ def test_it_is_the_registry_of_the_backends(registry: ModelRegistry, three: list
         assert path.stat().st_mode & 0o222 == 0
     found = registry.resolve("support")
     assert found.name == "model"
-    with pytest.raises(
-        Exception, match="damaged or cut off"
-    ):  # it was found, and looked at: the weights are no weights
+    with pytest.raises(BackendError, match="damaged or cut off"):  # it was found: the weights are no weights
         resolve_model("registry:support", registry=registry.resolve)
 
 

@@ -20,6 +20,8 @@ True
 
 from __future__ import annotations
 
+from ragtime.services.model_finetuner.comparison.data import EvaluationData, EvaluationSource
+from ragtime.services.model_finetuner.comparison.evaluating import ModelSource, OpenedModel, evaluate_model, open_model
 from ragtime.services.model_finetuner.comparison.files import read_evaluation, write_evaluation
 from ragtime.services.model_finetuner.comparison.gate import Decision, Gate
 from ragtime.services.model_finetuner.comparison.interpolation import (
@@ -36,14 +38,20 @@ __all__ = [
     "Comparison",
     "ComparisonSummary",
     "Decision",
+    "EvaluationData",
     "EvaluationResult",
+    "EvaluationSource",
     "Gate",
     "InterpolationPoint",
     "InterpolationSearch",
+    "ModelSource",
+    "OpenedModel",
     "SignFlipTest",
     "bootstrap_interval",
     "compare",
+    "evaluate_model",
     "interpolate_weights",
+    "open_model",
     "read_evaluation",
     "search_interpolation",
     "sign_flip_test",

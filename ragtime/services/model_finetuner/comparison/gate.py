@@ -44,6 +44,12 @@ class Decision(Record):
         """Held-out questions that are missing; ``None`` as for `questions_needed`."""
         return None if self.questions_needed is None else self.questions_needed - self.target.questions
 
+    @property
+    def sentence(self) -> str:
+        """The decision with its reasons and cautions, to be read."""
+        told = "Promote the tuned model." if self.promote else "Keep the base model."
+        return " ".join((told, *self.reasons, *self.cautions))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
@@ -130,6 +136,8 @@ class Gate:
         told, level, power = _told(target, target.p_better), _percent(self.alpha), _percent(self.power)
         if better:
             return f"{told}: better at the {level} level."
+        if target.base_model == target.tuned_model:
+            return f"{told}: both are the same model."
         if target.won + target.lost == 0:
             return f"{told}: the models are equally good at every question."
         if needed is None:

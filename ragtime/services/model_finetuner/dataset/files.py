@@ -21,6 +21,7 @@ __all__ = ["TrainingFile", "open_training_file"]
 
 _MANIFEST = "manifest.json"
 _PART = "train"
+_AS_PATH = "a text is taken as a path, and pairs of texts are given as tuples: [(query, response), …]"
 _LONGEST_CELL = 2**31 - 1  # characters; the module would allow 128 KiB, and passages can be longer
 _OBJECTS = ("metadata", "lineage")
 _LISTS = ("negatives", "neg", "pos", "texts", "responses", "messages")
@@ -109,11 +110,12 @@ def open_training_file(path: str | Path) -> TrainingFile:
         StorageError: There is no such file, or the manifest beside it cannot be read.
     """
     given = Path(path)
-    if not given.exists():
-        raise StorageError(
-            f"There is no file or folder {str(given)[:200]!r}; a text is taken as a path, and pairs of texts are given "
-            f"as tuples: [(query, response), …]"
-        )
+    try:
+        is_there = given.exists()
+    except OSError as error:  # such as a text that is too long for a name
+        raise StorageError(f"{str(given)[:200]!r} cannot be read: {error.strerror}; {_AS_PATH}") from error
+    if not is_there:
+        raise StorageError(f"There is no file or folder {str(given)[:200]!r}; {_AS_PATH}")
     if given.is_dir() and _manifest(given) is not None:
         parts = sorted(one for one in given.glob(f"{_PART}.*") if not one.name.startswith("."))
         if len(parts) != 1:

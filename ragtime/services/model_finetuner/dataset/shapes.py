@@ -10,9 +10,11 @@ from typing import NamedTuple
 from ragtime.errors import InvalidArgumentError
 from ragtime.services.model_finetuner.dataset.rows import DataShape, Row
 
-__all__ = ["ShapedRows", "fits", "shape_rows"]
+__all__ = ["GOOD", "ShapedRows", "fits", "shape_rows"]
 
-_GOOD = 0.5
+GOOD = 0.5
+"""A response fits whose label is above this."""
+
 _HIGHEST = 5.0
 _MOSTLY = 0.5
 _COUNTERWEIGHT = 0.25
@@ -42,7 +44,7 @@ class ShapedRows(NamedTuple):
 
 def fits(row: Row) -> bool:
     """Whether the query of a row should retrieve its response: nobody says no, or the label is above 0.5."""
-    return row.label is None or row.label > _GOOD
+    return row.label is None or row.label > GOOD
 
 
 def shape_rows(rows: Sequence[Row], spare: Mapping[str, tuple[float, ...]]) -> ShapedRows:
@@ -75,7 +77,7 @@ def shape_rows(rows: Sequence[Row], spare: Mapping[str, tuple[float, ...]]) -> S
     good = sum(map(fits, scaled))
     if not good:
         raise InvalidArgumentError(
-            f"Every one of the {len(rows)} rows has a label of at most {_GOOD}{scale}: no response fits its query, so "
+            f"Every one of the {len(rows)} rows has a label of at most {GOOD}{scale}: no response fits its query, so "
             f"that there is nothing to retrieve. Add rows whose responses fit, with labels above that"
         )
     few = good > (1 - _COUNTERWEIGHT) * len(scaled)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from ragtime.services.model_finetuner.evaluation.figures import CUTOFFS, check_figure, cutoff_of, higher_is_better
+from ragtime.services.model_finetuner.evaluation.judged import JudgedQuestions, judged_questions
 from ragtime.services.model_finetuner.evaluation.labelled import correlation_figures, rating_figures
 from ragtime.services.model_finetuner.evaluation.ranking import ranking_figures
 from ragtime.services.model_finetuner.evaluation.truth import RankedAnswers, RankingTruth
@@ -16,6 +17,7 @@ from ragtime.services.model_finetuner.evaluation.validation import Validation
 
 __all__ = [
     "CUTOFFS",
+    "JudgedQuestions",
     "RankedAnswers",
     "RankingTruth",
     "Validation",
@@ -23,6 +25,7 @@ __all__ = [
     "correlation_figures",
     "cutoff_of",
     "higher_is_better",
+    "judged_questions",
     "ranking_figures",
     "rating_figures",
 ]

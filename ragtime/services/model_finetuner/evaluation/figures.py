@@ -21,10 +21,10 @@ CUTOFFS = (1, 3, 5, 10, 100)
 """Ranks at which rankings are looked at by default."""
 
 RATING_FIGURES = ("auc", "average_precision")
-"""Figures of pairs that are rated good or bad."""
+"""Figures of labelled pairs of which some fit and others do not."""
 
 CORRELATION_FIGURES = ("pearson", "spearman")
-"""Figures of graded pairs."""
+"""Figures of pairs whose labels differ."""
 
 _LOSS = "loss"
 _AT = re.compile(r"(?:ndcg|mrr|recall|accuracy)@([1-9][0-9]{0,5})")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.services.model_finetuner.dataset.rows import DataShape, Row
-from ragtime.services.model_finetuner.dataset.shapes import fits
+from ragtime.services.model_finetuner.dataset.shapes import GOOD, fits
 from ragtime.services.model_finetuner.evaluation.figures import (
     CORRELATION_FIGURES,
     CUTOFFS,
@@ -47,8 +47,8 @@ class Validation:
         (['delivery?', 'free returns?'], ['2 days.', '30 days.'])
 
     Attributes:
-        queries: Texts to embed as queries, each once.
-        passages: Texts to embed as passages, each once.
+        queries: Texts to embed as queries.
+        passages: Texts to embed as passages.
         answered: Positions in `queries` of those that have an answer, the questions of rankings: int64.
         truth: Positions in `passages` of the answers of each of them.
         pairs: Positions in `queries` and `passages` of the labelled pairs, int64 of shape ``[pairs, 2]``; only those of
@@ -137,19 +137,19 @@ class Validation:
     def names(self) -> tuple[str, ...]:
         """The figures that :meth:`measure` gives; all of them are the better the higher they are."""
         names: tuple[str, ...] = ranking_names(self.cutoffs) if len(self.answered) else ()
-        if self._are_ratings:
+        if self._are_good_and_bad:
             names += RATING_FIGURES
-        elif self._are_grades:
+        if self._are_graded:
             names += CORRELATION_FIGURES
         return names
 
     @property
-    def _are_ratings(self) -> bool:
-        return set(self.labels.tolist()) == {0.0, 1.0}
+    def _are_good_and_bad(self) -> bool:
+        return len(set(_good(self.labels).tolist())) > 1
 
     @property
-    def _are_grades(self) -> bool:
-        return not self._are_ratings and len(set(self.labels.tolist())) > 1
+    def _are_graded(self) -> bool:
+        return len(set(self.labels.tolist())) > 1
 
     def measure(self, queries: npt.ArrayLike, passages: npt.ArrayLike) -> dict[str, float]:
         """Compute all figures, those of rankings as means over the questions.
@@ -163,17 +163,11 @@ class Validation:
 
         Raises:
             InvalidArgumentError: A shape is wrong, or a value is not finite.
-            MissingExtraError: Pairs are graded, and scipy is not installed.
+            MissingExtraError: Pairs are labelled, and scipy is not installed.
         """
-        units = self._checked(queries, passages)
-        figures = {name: float(values.mean()) for name, values in self._by_question(*units).items()}
-        if len(self.labels):
-            similarities = np.einsum("pd,pd->p", units[0][self.pairs[:, 0]], units[1][self.pairs[:, 1]])
-            if self._are_ratings:
-                figures |= rating_figures(self.labels, similarities)
-            elif self._are_grades:
-                figures |= correlation_figures(self.labels, similarities)
-        return figures
+        by_question = self.measure_questions(queries, passages)
+        means = {name: float(values.mean()) for name, values in by_question.items()}
+        return means | self.measure_pairs(queries, passages)
 
     def measure_questions(self, queries: npt.ArrayLike, passages: npt.ArrayLike) -> dict[str, Floats]:
         """Compute the figures of rankings for every question.
@@ -188,13 +182,35 @@ class Validation:
         Raises:
             InvalidArgumentError: A shape is wrong, or a value is not finite.
         """
-        return self._by_question(*self._checked(queries, passages))
-
-    def _by_question(self, queries: npt.NDArray[np.float32], passages: npt.NDArray[np.float32]) -> dict[str, Floats]:
+        units = self._checked(queries, passages)
         if not len(self.answered):
             return {}
-        found = RankedAnswers.from_embeddings(self.truth, queries[self.answered], passages)
+        found = RankedAnswers.from_embeddings(self.truth, units[0][self.answered], units[1])
         return ranking_figures(self.truth, found, self.cutoffs)
+
+    def measure_pairs(self, queries: npt.ArrayLike, passages: npt.ArrayLike) -> dict[str, float]:
+        """Compute the figures of labelled pairs.
+
+        Args:
+            queries: As for :meth:`measure`.
+            passages: As for :meth:`measure`.
+
+        Returns:
+            ``auc`` and ``average_precision`` when some pairs fit and others do not, ``pearson`` and ``spearman`` when
+            labels differ; nothing when there are no labelled pairs.
+
+        Raises:
+            InvalidArgumentError: A shape is wrong, or a value is not finite.
+            MissingExtraError: scipy is not installed.
+        """
+        units = self._checked(queries, passages)
+        similarities = np.einsum("pd,pd->p", units[0][self.pairs[:, 0]], units[1][self.pairs[:, 1]])
+        figures: dict[str, float] = {}
+        if self._are_good_and_bad:
+            figures |= rating_figures(_good(self.labels), similarities)
+        if self._are_graded:
+            figures |= correlation_figures(self.labels, similarities)
+        return figures
 
     def _checked(
         self, queries: npt.ArrayLike, passages: npt.ArrayLike
@@ -212,6 +228,10 @@ class Validation:
         least = np.finfo(np.float32).tiny
         first, second = (some / np.maximum(np.linalg.norm(some, axis=1, keepdims=True), least) for some in given)
         return first, second
+
+
+def _good(labels: Floats) -> npt.NDArray[np.bool_]:
+    return labels > GOOD
 
 
 class _Known:

@@ -192,6 +192,7 @@ def tokenize_texts(
     *,
     query_prompt: str | None = None,
     passage_prompt: str | None = None,
+    warns: bool = True,
 ) -> TokenizedTexts:
     """Tokenize texts as the model itself would.
 
@@ -202,9 +203,10 @@ def tokenize_texts(
             difference.
         query_prompt: Put before queries; ``None`` means the model's own prompt.
         passage_prompt: The same for passages.
+        warns: Whether it is logged how many texts were too long.
 
     Returns:
-        The tokens. Texts that are too long are cut; how many is logged.
+        The tokens. Texts that are too long are cut.
 
     Raises:
         InvalidArgumentError: There is something else than texts, or not one role for each.
@@ -227,7 +229,7 @@ def tokenize_texts(
                 chunk = members[start : start + _CHUNK]
                 collected.add(chunk, [checked[number] for number in chunk], prompts[role], role)
                 progress.advance(len(chunk))
-    if collected.truncated:
+    if collected.truncated and warns:
         limit = text_limit(model)
         _log.warning("Texts longer than the model reads are cut", count=collected.truncated, tokens=limit)
     return collected.finished()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragtime.backends.encoders.sentence_transformer import SentenceTransformerEncoder
-from ragtime.backends.resolution import RegistryResolver, check_model_folder
+from ragtime.backends.resolution import INT8_MARKER, RegistryResolver, check_model_folder
 from ragtime.config.settings import Settings, get_settings
 from ragtime.errors import BackendError, InvalidArgumentError
 from ragtime.services.model_finetuner.config import FineTuningConfig
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 __all__ = ["INT8_MARKER", "load_base_model", "load_encoder"]
-
-INT8_MARKER = "int8.json"
-"""The file that tells a folder with int8 weights and scales from a plain one."""
 
 
 def load_base_model(
@@ -36,7 +33,7 @@ def load_base_model(
     Args:
         config: A resolved config: `base_model_name` and `random_seed` count.
         settings: Section ``embedding`` tells the device; ``None`` means the current settings.
-        registry: Finds models of the registry; ``None`` means that there is none.
+        registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
         device: Where to load it; ``None`` means the settings' own.
 
     Returns:

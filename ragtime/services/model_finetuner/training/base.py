@@ -34,8 +34,8 @@ __all__ = [
 ModelLoader: TypeAlias = "Callable[[FineTuningConfig], SentenceTransformer]"
 """Gives the base model for a resolved config: a model of its own for each call, with float32 weights."""
 
-UNTOUCHED = frozenset({"output_dir", "trackers", "save_steps"})
-"""Fields of a config that change no weight."""
+UNTOUCHED = frozenset({"general_data", "output_dir", "trackers", "save_steps"})
+"""Fields of a config that change no weight, or, of what is read from a path, not by its name."""
 
 SURROUNDINGS = "surroundings"
 """The section of fingerprints that tells where a run was: other packages or devices may round otherwise."""
@@ -70,7 +70,13 @@ def package_versions() -> dict[str, str]:
 
 
 def run_fingerprints(
-    config: FineTuningConfig, settings: Settings, model: SentenceTransformer, data: PreparedData, precision: Precision
+    config: FineTuningConfig,
+    settings: Settings,
+    model: SentenceTransformer,
+    data: PreparedData,
+    precision: Precision,
+    *,
+    general: str | None = None,
 ) -> dict[str, str]:
     """Hash all that the weights of a run depend on.
 
@@ -80,6 +86,7 @@ def run_fingerprints(
         model: The base model, made ready.
         data: The rows.
         precision: What passes are computed in.
+        general: Hash of the general check; ``None`` when there is none.
 
     Returns:
         Hashes by the names of sections and fields.
@@ -87,7 +94,7 @@ def run_fingerprints(
     known = SentenceTransformerEncoder(settings, model_name=config.base_model_name, model=model)
     return fingerprint(
         config=config.model_dump(mode="json", exclude={*UNTOUCHED, "base_model_name"}),
-        data={"rows": data.read.fingerprint, "validation": data.validation_fingerprint},
+        data={"rows": data.read.fingerprint, "validation": data.validation_fingerprint, "general": general},
         model={role: known.fingerprint(role) for role in get_args(TextRole)},
         surroundings={**package_versions(), "precision": precision, "device": model.device.type},
     )

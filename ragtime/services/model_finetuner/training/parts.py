@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from ragtime.services.model_finetuner.comparison.data import EvaluationData
 from ragtime.services.model_finetuner.config import FineTuningConfig
 from ragtime.services.model_finetuner.evaluation import Validation, higher_is_better
 from ragtime.services.model_finetuner.forward import (
@@ -52,6 +53,7 @@ class Start(NamedTuple):
         folder: The folder of the run.
         processes: All processes of the run.
         fingerprints: What a run that goes on must find unchanged.
+        general: The general check; ``None`` when the line to the base model is not searched.
     """
 
     model: SentenceTransformer
@@ -61,6 +63,7 @@ class Start(NamedTuple):
     folder: RunFolder
     processes: Processes
     fingerprints: Mapping[str, str]
+    general: EvaluationData | None = None
 
 
 class MadeParts(NamedTuple):

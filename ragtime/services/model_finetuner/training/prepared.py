@@ -29,8 +29,10 @@ __all__ = ["NumberedRows", "PreparedData", "number_rows", "prepare_data", "prepa
 _log = get_logger(__name__)
 
 _LEAST_RESPONSES = 2
-_LEAST_VALIDATION_TEXTS = 400
-_VALIDATION_SHARE = 0.25  # of the texts trained on between two evaluations: a forward pass is a third of a step
+_LEAST_VALIDATION_TEXTS = 200  # fewer choose no step; of small data they take more of the time
+_VALIDATION_SHARE = 0.1  # of the time
+_CHARACTERS = 4  # of a token, about
+_USUAL_TOKENS = 512  # that a model reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ def _check_responses(rows: Sequence[Row], what: str) -> None:
 
 
 def prepare_validation(config: FineTuningConfig, data: PreparedData) -> Validation | None:
-    """Choose what to validate on, within a tenth of the time of training.
+    """Choose what to validate on, so that evaluations take about a tenth of the time.
+
+    The budget counts characters that are computed, not seconds: a run must be the same on a slower machine.
 
     Args:
         config: A resolved config.
@@ -116,13 +120,10 @@ def prepare_validation(config: FineTuningConfig, data: PreparedData) -> Validati
         check_figure(config.validation_metric, [*names, *RATING_FIGURES, *CORRELATION_FIGURES])
         return None
     assert config.random_seed is not None  # noqa: S101 - it is there once a config is resolved
-    texts = len({text for row in data.training for text in (row.query, row.response, *row.negatives)})
-    steps = -(-len(data.training) // (config.batch_size * config.gradient_accumulation_steps))
-    share = _VALIDATION_SHARE * min(1.0, (config.evaluation_steps or steps) / steps)
     validation = Validation.prepare(
         data.validation,
         data.read.shape,
-        max_texts=max(_LEAST_VALIDATION_TEXTS, int(share * texts)),
+        max_texts=max(_LEAST_VALIDATION_TEXTS, _affordable_texts(config, data.training)),
         seed=config.random_seed,
         others=data.training,
         metric=config.validation_metric,
@@ -130,6 +131,32 @@ def prepare_validation(config: FineTuningConfig, data: PreparedData) -> Validati
     if validation.left_out:
         _log.info("Validation uses some of the questions, so as not to take long", left_out=validation.left_out)
     return validation
+
+
+def _affordable_texts(config: FineTuningConfig, rows: Sequence[Row]) -> int:
+    """Return how many texts an evaluation may have.
+
+    An epoch costs ``step * texts``, in forward passes of its texts, and has ``count`` evaluations and one before it:
+    together they take a share s of the time when each has ``s / (1 - s) * step * texts / (count + 1)``. The number of
+    epochs plays no part, so that runs of more epochs are measured by the same texts.
+    """
+    longest = _CHARACTERS * (config.max_seq_length or _USUAL_TOKENS)
+    passages = {text for row in rows for text in (row.response, *row.negatives)}
+    inside = sum(min(len(text), longest) for text in passages)
+    everything = inside + sum(min(len(text), longest) for text in {row.query for row in rows} - passages)
+    steps = -(-len(rows) // (config.batch_size * config.gradient_accumulation_steps))
+    count = max(1, -(-steps // (config.evaluation_steps or steps)))
+    budget = _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) * _step_cost(config) * everything / (count + 1)
+    return int(budget / (inside / len(passages)))  # most texts of an evaluation are passages
+
+
+def _step_cost(config: FineTuningConfig) -> float:
+    """Return how many forward passes a step takes: the way back through all weights is two more."""
+    if config.strategy == "adapter" and config.adapter_method == "head":
+        return 1.0  # all texts once, those of evaluations, too
+    if config.strategy in {"lora", "adapter"}:
+        return 2.0  # frozen weights get no gradients
+    return 3.0 if config.frozen_layers is None else 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ragtime.errors import FineTuningError
+from ragtime.services.model_finetuner.comparison.interpolation import InterpolationSearch
 from ragtime.services.model_finetuner.config import FineTuningConfig
 from ragtime.services.model_finetuner.metrics import Choice, FineTuningMetrics, TrainingDataSummary
 from ragtime.services.model_finetuner.saving import save_model
@@ -20,6 +21,8 @@ from ragtime.services.model_finetuner.training.prepared import PreparedData
 from ragtime.services.model_finetuner.training.resources import peak_device_bytes, peak_host_bytes
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
     from ragtime.services.model_finetuner.forward import TokenizedTexts
 
 __all__ = ["keep_best", "save_result", "summarize"]
@@ -103,6 +106,7 @@ def save_result(
     config: FineTuningConfig,
     folder: RunFolder,
     parts: LoopParts,
+    finished: SentenceTransformer,
     fields: dict[str, Any],
     choices: Sequence[Choice],
     *,
@@ -113,7 +117,8 @@ def save_result(
     Args:
         config: What the run was told, resolved.
         folder: The folder of the run.
-        parts: The parts of its loop; the model is not to be trained on afterwards.
+        parts: The parts of its loop.
+        finished: The model that their strategy has finished, which is saved.
         fields: What :func:`summarize` gave.
         choices: What the run has chosen.
         output_dir: The folder of the models.
@@ -128,6 +133,7 @@ def save_result(
     base = str(config.base_model_name).rstrip("/").rpartition("/")[2].replace(":", "-")  # of a path, the last part
     place = folder.model_place(output_dir, f"{base}-{config.strategy}")
     data: TrainingDataSummary = fields["data"]
+    search: InterpolationSearch | None = fields["interpolation"]
     about: dict[str, Any] = {  # the same for the same run: no times, no paths
         "base_model": config.base_model_name,
         "config": config.model_dump(mode="json", exclude=set(UNTOUCHED)),
@@ -135,6 +141,7 @@ def save_result(
         "best_step": fields["best_step"],
         "baseline": dict(fields["baseline"]),
         "validation": dict(fields["validation"]),
+        "interpolation": None if search is None else search.model_dump(mode="json"),
         "packages": package_versions(),
     }
     if config.strategy == "quantized":
@@ -142,7 +149,7 @@ def save_result(
         about["rounding_difference"] = fields["rounding_difference"]
         fields["int8_path"] = int8_place(place)
         save_int8(parts.model, fields["int8_path"], metadata=about)
-    save_model(parts.strategy.finished(parts.model), place, metadata=about)
+    save_model(finished, place, metadata=about)
     metrics = FineTuningMetrics(model_path=place, run_path=folder.path, choices=tuple(choices), **fields)
     folder.keep_result(metrics)
     folder.forget_what_is_spent()

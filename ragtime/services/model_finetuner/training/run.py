@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -19,10 +20,12 @@ from ragtime.services.model_finetuner.checkpoints import (
     check_fingerprints,
     restore_random_states,
 )
+from ragtime.services.model_finetuner.comparison.data import EvaluationSource
 from ragtime.services.model_finetuner.config import FineTuningConfig
 from ragtime.services.model_finetuner.forward import choose_precision
 from ragtime.services.model_finetuner.metrics import Choice, FineTuningMetrics
 from ragtime.services.model_finetuner.saving import load_base_model
+from ragtime.services.model_finetuner.strategies import make_strategy
 from ragtime.services.model_finetuner.training.base import (
     SURROUNDINGS,
     ModelLoader,
@@ -39,6 +42,12 @@ from ragtime.services.model_finetuner.training.choices import (
 )
 from ragtime.services.model_finetuner.training.folder import RunFolder
 from ragtime.services.model_finetuner.training.history import History
+from ragtime.services.model_finetuner.training.interpolation import (
+    LineEnd,
+    not_searched,
+    prepare_general,
+    search_line,
+)
 from ragtime.services.model_finetuner.training.loop import LoopEnd, TrainingLoop
 from ragtime.services.model_finetuner.training.origin import Origin
 from ragtime.services.model_finetuner.training.parts import MadeParts, Start, make_parts
@@ -60,7 +69,7 @@ __all__ = ["train_model"]
 _log = get_logger(__name__)
 
 
-def train_model(
+def train_model(  # noqa: PLR0913 - the parts that a run is given, each by its name
     config: FineTuningConfig,
     dataset: Any,
     eval_dataset: Any = None,
@@ -68,6 +77,7 @@ def train_model(
     settings: Settings,
     model_loader: ModelLoader | None = None,
     registry: RegistryResolver | None = None,
+    general_data: EvaluationSource | None = None,
     resume: bool | str | Path = True,
     allow_changed: Collection[str] = (),
 ) -> FineTuningMetrics:
@@ -79,7 +89,8 @@ def train_model(
         eval_dataset: What to validate on; ``None`` means to hold rows out.
         settings: Section ``embedding`` says where the model runs.
         model_loader: Gives the base model; ``None`` means to find it by its name.
-        registry: Finds models of the registry; ``None`` means that there is none.
+        registry: Finds models of the registry; ``None`` means the registry in the ``data_dir`` of the settings.
+        general_data: Questions of the general check; ``None`` means those that the config names.
         resume: Whether to go on where the same run stopped, or the folder of another run.
         allow_changed: What may differ from that other run.
 
@@ -88,7 +99,7 @@ def train_model(
     """
     _check_resume(resume, allow_changed)
     with log_operation(_log, "finetune", strategy=config.strategy) as operation, _own_random_states(config):
-        run = _Run(config, settings, model_loader, registry)
+        run = _Run(config, settings, model_loader, registry, general_data)
         metrics = run.train(dataset, eval_dataset, resume=resume, allow_changed=allow_changed)
         operation.add(
             rows=metrics.data.training_rows,
@@ -134,8 +145,10 @@ class _Run:
         settings: Settings,
         model_loader: ModelLoader | None,
         registry: RegistryResolver | None,
+        general_data: EvaluationSource | None,
     ) -> None:
         self._config, self._settings, self._registry = config, settings, registry
+        self._general_data = general_data
         self._load_model = model_loader if model_loader is not None else self._found_model
         self._output = Path(cast("Path", config.output_dir)).expanduser().absolute()
         self._choices: list[Choice] = []
@@ -148,6 +161,7 @@ class _Run:
     ) -> FineTuningMetrics:
         data = prepare_data(self._config, dataset, eval_dataset)
         validation = prepare_validation(self._config, data)
+        general = prepare_general(self._config, self._general_data, validation)
         self._choices += data.choices
         self._check_output()
         processes = Processes(self._config.trackers, folder=self._output, device=self._settings.embedding.device)
@@ -155,7 +169,8 @@ class _Run:
         make_ready(model, self._config, processes.device)
         precision = choose_precision(model.device, self._config.precision)
         self._choices.append(precision_choice(self._config, precision, model.device.type))
-        fingerprints = run_fingerprints(self._config, self._settings, model, data, precision)
+        checked = None if general is None else general.fingerprint
+        fingerprints = run_fingerprints(self._config, self._settings, model, data, precision, general=checked)
         origin = None if isinstance(resume, bool) else Origin.find(resume, fingerprints, allow_changed)
         folder = (
             RunFolder.of(self._output, own_fingerprints(fingerprints))
@@ -177,7 +192,7 @@ class _Run:
                 self._choices.append(origin_choice(origin.folder.path.name, origin.newest.step, origin.changed))
             if processes.is_main:
                 stack.callback(folder.forget_frozen)
-            return self._trained(Start(model, precision, data, validation, folder, processes, fingerprints))
+            return self._trained(Start(model, precision, data, validation, folder, processes, fingerprints, general))
 
     def _check_output(self) -> None:
         try:
@@ -228,9 +243,16 @@ class _Run:
     def _save(self, start: Start, loop: TrainingLoop, made: MadeParts, end: LoopEnd, best: int) -> None:
         """Write down what came out."""
         fields = summarize(loop, made.parts, end, best=best, data=start.data, texts=made.texts)
+        kept = fields["validation"].get(self._config.validation_metric)
+        finished = made.parts.strategy.finished(made.parts.model)
+        begin = time.perf_counter()
+        line = self._searched(start, finished)
+        fields["interpolation"] = line.search
+        fields["validation"] = fields["validation"] if line.figures is None else line.figures
+        fields["seconds"] += time.perf_counter() - begin
         evaluation, base, tuned = made.parts.evaluation, fields["baseline"], fields["validation"]
-        if evaluation is not None and base and tuned and evaluation.score(tuned) < evaluation.score(base):
-            metric = evaluation.metric
+        metric = self._config.validation_metric  # a model from the line has no figure `loss`
+        if evaluation is not None and metric in {*base} & {*tuned} and evaluation.score(tuned) < evaluation.score(base):
             _log.warning(
                 "The tuned model is worse than its base on the validation data",
                 metric=metric,
@@ -245,7 +267,29 @@ class _Run:
                 best=best,
                 steps=end.steps,
                 stopped_early=end.stopped_early,
-                score=fields["validation"].get(self._config.validation_metric),
+                score=kept,
             ),
+            line.choice,
         ]
-        save_result(self._config, start.folder, made.parts, fields, choices, output_dir=self._output)
+        save_result(self._config, start.folder, made.parts, finished, fields, choices, output_dir=self._output)
+
+    def _searched(self, start: Start, finished: SentenceTransformer) -> LineEnd:
+        """Search the line between base and tuned weights, where the general check fell."""
+        if start.general is None or start.validation is None:
+            reason = not_searched(self._config, start.validation) or "there is no general check"
+            return LineEnd(Choice(name="interpolation", value="none", reason=reason))
+        base = self._load_model(self._config)
+        if base is start.model:
+            _log.warning("The line to the base model is not searched: model_loader gave the model that was trained")
+            return LineEnd(Choice(name="interpolation", value="none", reason="model_loader gives no second base model"))
+        make_ready(base, self._config, start.model.device)
+        strategy = make_strategy(self._config)
+        base = strategy.finished(strategy.prepare(base))
+        return search_line(
+            self._config,
+            finished,
+            base,
+            validation=start.validation,
+            general=start.general,
+            precision=start.precision,
+        )

@@ -80,6 +80,23 @@ def test_too_few_questions_show_nothing(spread: float) -> None:
     assert found.questions_needed >= 5
 
 
+def test_one_model_twice_is_told() -> None:
+    scores = [0.1, 0.5, 0.9]
+    found = Gate().decide(compare(result(scores), result(scores)))
+    assert not found.promote
+    assert found.reasons[0].endswith("both are the same model.")
+    assert found.questions_missing is None
+
+
+def test_a_decision_reads_as_a_paragraph() -> None:
+    found = Gate().decide(shifted(0.05), general(0.001))
+    assert found.sentence == " ".join(["Promote the tuned model.", *found.reasons, *found.cautions])
+    kept = Gate().decide(shifted(0.005, 100))
+    assert kept.sentence.startswith("Keep the base model. ndcg@10 on handbook went from")
+    assert "are missing." in kept.sentence
+    assert kept.sentence.endswith("No general check was made: what the model has forgotten is not known.")
+
+
 def test_a_significant_general_fall_is_refused_even_if_small() -> None:
     found = Gate().decide(shifted(0.05), general(-0.015))
     assert not found.promote

@@ -88,6 +88,12 @@ def test_files_of_ones_own_are_read(tmp_path: Path) -> None:
     assert read_rows(table) == read_rows(lines) == read_rows([("a?", "yes", 1), ("b?", "no", 0.2)])
 
 
+def test_a_text_instead_of_a_path_is_told() -> None:
+    for text in ("How long are returns free?", "How long are returns free? " * 40):
+        with pytest.raises(StorageError, match=r"a text is taken as a path.*\(query, response\)"):
+            read_rows(text)
+
+
 def test_a_data_set_of_ragtime_is_read_with_its_id(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     export_examples(EXAMPLES, folder / "train.jsonl", shape="pairs")

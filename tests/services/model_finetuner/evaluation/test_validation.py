@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.services.model_finetuner.dataset import DataShape, Row, read_rows
-from ragtime.services.model_finetuner.evaluation import Validation, higher_is_better
+from ragtime.services.model_finetuner.evaluation import (
+    Validation,
+    correlation_figures,
+    higher_is_better,
+    rating_figures,
+)
 
 ROWS = [
     Row("1", "refund?", "30 days.", ("Two weeks.",)),
@@ -47,15 +52,35 @@ def test_figures_are_those_that_were_promised() -> None:
     kinds: list[tuple[list[Row], DataShape]] = [(ROWS, "triplets"), (RATED, "rated"), (GRADED, "graded")]
     for rows, shape in kinds:
         validation = prepared(rows, shape)
-        if shape == "graded":
+        if shape != "triplets":
             pytest.importorskip("scipy")
         figures = validation.measure(*embeddings(validation))
         assert set(figures) == set(validation.names)
         assert {type(value) for value in figures.values()} == {float}
         assert all(map(higher_is_better, figures))
-    assert {"auc", "average_precision"} <= set(prepared(RATED, "rated").names)
-    assert {"pearson", "spearman"} <= set(prepared(GRADED, "graded").names)
+    for rows, shape in kinds[1:]:
+        assert {"auc", "average_precision", "pearson", "spearman"} <= set(prepared(rows, shape).names)
     assert {"auc", "pearson"}.isdisjoint(prepared().names)
+
+
+def test_pairs_that_all_fit_have_grades_but_no_bad_ones() -> None:
+    rows = [Row("1", "a?", "yes", label=0.6), Row("2", "b?", "no", label=0.9)]
+    assert {"pearson", "spearman"} <= set(prepared(rows, "graded").names)
+    assert "auc" not in prepared(rows, "graded").names
+
+
+def test_figures_of_pairs_are_those_of_their_definitions() -> None:
+    pytest.importorskip("scipy")
+    validation = prepared(GRADED, "graded")
+    queries, passages = embeddings(validation)
+    similarities = [
+        float(queries[query] @ passages[passage] / np.linalg.norm(queries[query]) / np.linalg.norm(passages[passage]))
+        for query, passage in validation.pairs
+    ]
+    expected = rating_figures(validation.labels > 0.5, similarities)
+    expected |= correlation_figures(validation.labels, similarities)
+    assert validation.measure_pairs(queries, passages) == pytest.approx(expected, abs=1e-6)
+    assert prepared().measure_pairs(*embeddings(prepared())) == {}
 
 
 def test_a_query_finds_its_answer() -> None:

@@ -28,6 +28,7 @@ def tuner(settings: Settings, tmp_path: Path) -> Callable[..., ModelFineTuner]:
             "learning_rate": 3e-3,
             "precision": "float32",
             "max_seq_length": 32,
+            "interpolation": "off",
             "output_dir": tmp_path / "models",
         }
         config = FineTuningConfig(**{**usual, **fields})
