@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 __all__ = ["DEFAULT_TEMPLATES", "built_in_templates"]
 
@@ -57,24 +57,11 @@ Passages found for the question, to check, correct or extend the content with:
 _QUESTION = "Question: {question}"
 
 
-class _ReadOnlyDict(dict[str, str]):
-    """A dict that no caller can change for the others; every copy of it is a plain dict."""
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("DEFAULT_TEMPLATES is the same for all who import it; change a copy: dict(DEFAULT_TEMPLATES)")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
-
-
-DEFAULT_TEMPLATES: dict[str, str] = _ReadOnlyDict(
-    standard=f"{_STANDARD}\n\n{_CONTEXT}\n\n{_QUESTION}",
-    creative=f"{_CREATIVE}\n\n{_CONTEXT}\n\n{_QUESTION}",
-)
-"""The built-in prompts of one text each, for ``.format(context=…, question=…)``; read-only."""
+DEFAULT_TEMPLATES: dict[str, str] = {
+    "standard": f"{_STANDARD}\n\n{_CONTEXT}\n\n{_QUESTION}",
+    "creative": f"{_CREATIVE}\n\n{_CONTEXT}\n\n{_QUESTION}",
+}
+"""The built-in prompts of one text each, for ``.format(context=…, question=…)``; a program may add its own."""
 
 
 def built_in_templates() -> dict[str, Any]:
