@@ -36,7 +36,8 @@ def migrate(
     """Make programs that use the old modules use their wrappers, or the new names.
 
     With --to compat only imports change. With --to ragtime, what means the same by proof of the file itself changes;
-    the rest stays with the wrappers, so that the program runs as before, and is listed with what to do.
+    the rest stays with the wrappers, so that the program runs as before, and is listed with what to do. One thing the
+    new names do not take: an exchange whose question or answer is empty.
 
     Exit code 0: nothing is to be done, or with --write all changes are written. 1: without --write, there are changes
     or listed places. 2: a file was left alone because it cannot be read, parsed or written.

@@ -119,7 +119,9 @@ _CONVERSATION_MEMBERS = (
     ),
     Member("clear", "Turns are only ever added: begin a new conversation."),
     Member(
-        "get_last_interaction", "`get_interactions(last=2)` gives the last question and its answer.", f"{_INTERACTION}"
+        "get_last_interaction",
+        "`get_interactions(last=2)` gives the last question and its answer, an empty list when there is none.",
+        f"{_INTERACTION}",
     ),
     Member("get_last_n_interactions", "`get_interactions(last=2 * n)` gives n questions and their answers.", _TURNS),
     Member(
@@ -223,13 +225,15 @@ MEMBERS: Mapping[ClassName, tuple[Member, ...]] = {
         Member("validate_training_data", "`validate(examples)` gives a report.", "changed"),
         Member(
             "export_training_data",
-            "`export_training_data(examples, path)` writes one file, whose suffix is its format, and gives a report.",
+            "`export_training_data(examples, path)` writes one file by its suffix, and gives a report; "
+            '`shape="labelled_pairs"` keeps labels.',
             "changed",
             frozenset({"examples", "path", "format", "shape", "safe_for_spreadsheets"}),
         ),
         Member(
             "generate_training_data",
-            "`generate_training_data(count)` returns examples, and writes no file; `metrics` tells of the run, and "
+            "`generate_training_data(count)` returns examples, and `iter_training_data()` all that can be made; neither "
+            "writes a file; `metrics` tells of the run, and "
             "`export_training_data(examples, path)` writes them.",
             "changed",
             frozenset({"count", "strategy", "validation"}),

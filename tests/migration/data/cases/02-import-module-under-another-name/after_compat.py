@@ -1,0 +1,4 @@
+import conversation_compat as conv
+
+memory = conv.Conversation()
+memory.add_interaction("What is RAG?", "Retrieval-augmented generation.")

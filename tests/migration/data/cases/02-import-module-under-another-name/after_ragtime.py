@@ -1,0 +1,4 @@
+import ragtime.services.conversation as conv
+
+memory = conv.Conversation()
+memory.add_exchange("What is RAG?", "Retrieval-augmented generation.")

@@ -1,0 +1,3 @@
+import json, conversation_compat as conversation, os  # all we need
+
+print(json.dumps(conversation.Conversation().to_dict()), os.name)

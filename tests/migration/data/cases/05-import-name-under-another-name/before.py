@@ -1,0 +1,4 @@
+from conversation import Conversation as Memory
+
+memory = Memory()
+memory.add_interaction("What is RAG?", "Retrieval-augmented generation.")

@@ -1,0 +1,6 @@
+from conversation_compat import Conversation, \
+    get_conversation_from_session
+
+memory = Conversation()
+memory.add_exchange("a?", "b")
+get_conversation_from_session({}).clear()

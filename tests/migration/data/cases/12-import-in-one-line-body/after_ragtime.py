@@ -1,0 +1,2 @@
+try: from conversation_compat import Conversation
+except ImportError: Conversation = None

@@ -1,0 +1,2 @@
+try: from conversation import Conversation
+except ImportError: Conversation = None

@@ -1,0 +1,8 @@
+from conversation_compat import ConversationManager
+from model_finetuner_compat import FineTuningMetrics
+from prompts_compat import PromptManager
+from template_compat import HTMLTemplateManager
+from training_data_generator_compat import GenerationMetrics, TrainingExample, TrainingPair
+
+print(ConversationManager, FineTuningMetrics, PromptManager, HTMLTemplateManager, GenerationMetrics, TrainingExample)
+print(TrainingPair)

@@ -1,0 +1,21 @@
+import conport_client_compat as conport_client
+import ragtime.services.conversation as conversation
+import conversation_embedder_compat as conversation_embedder
+import conversation_summarizer_compat as conversation_summarizer
+import ragtime.services.conversation as enhanced_conversation
+import model_finetuner_compat as model_finetuner
+import prompts_compat as prompts
+import template_compat as template
+import template_manager_compat as template_manager
+import training_data_generator_compat as training_data_generator
+
+conport_client.get_conport_client()
+conversation.Conversation()
+conversation_embedder.ConversationEmbedder()
+conversation_summarizer.ConversationSummarizer()
+enhanced_conversation.EnhancedConversation()
+model_finetuner.quick_finetune("pairs.csv")
+prompts.get_template("standard")
+template.load_html_template()
+template_manager.TemplateManager()
+training_data_generator.create_training_data_generator()

@@ -1,0 +1,3 @@
+from conversation import *
+
+memory = Conversation()

@@ -1,0 +1,3 @@
+from conversation import Conversation, logger
+
+logger.info(Conversation())

@@ -1,0 +1,4 @@
+import conversation.models
+from template.engine import render
+
+render(conversation.models)

@@ -1,0 +1,2 @@
+class Conversation:
+    """The user's own."""

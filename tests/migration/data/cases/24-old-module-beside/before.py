@@ -1,0 +1,6 @@
+import conversation
+from conversation import Conversation
+
+memory = Conversation()
+memory.add_interaction("a?", "b")
+print(conversation)

@@ -1,0 +1,6 @@
+import conversation_compat as conversation
+from conversation_compat import Conversation, Interaction
+
+memory = Conversation()
+memory.add_interaction("a?", "b")
+print(conversation.Interaction, Interaction)

@@ -1,0 +1,2 @@
+def get_template(name):
+    return name

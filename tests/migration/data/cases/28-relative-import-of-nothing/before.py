@@ -1,0 +1,4 @@
+from .conversation import Conversation
+
+memory = Conversation()
+memory.add_interaction("a?", "b")

@@ -1,0 +1,4 @@
+import conversation
+
+conversation = conversation.Conversation()
+conversation.add_interaction("a?", "b")

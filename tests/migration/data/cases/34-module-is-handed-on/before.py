@@ -1,0 +1,6 @@
+import importlib
+
+import conversation
+
+importlib.reload(conversation)
+memory = conversation.Conversation()

@@ -1,0 +1,4 @@
+from conversation_compat import Conversation
+
+memory = Conversation()
+memory.add_interaction("a?", "b", ["doc-1"], {"topic": "rag"})

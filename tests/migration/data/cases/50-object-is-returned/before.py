@@ -1,0 +1,7 @@
+from conversation import Conversation
+
+
+def begin():
+    memory = Conversation()
+    memory.add_interaction("a?", "b")
+    return memory

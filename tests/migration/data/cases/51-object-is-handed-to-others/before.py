@@ -1,0 +1,6 @@
+from conversation import Conversation
+from elsewhere import show
+
+memory = Conversation()
+memory.add_interaction("a?", "b")
+show(memory)

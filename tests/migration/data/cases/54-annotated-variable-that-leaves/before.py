@@ -1,0 +1,9 @@
+from conversation import Conversation
+
+
+class Bot:
+    def __init__(self) -> None:
+        self.memory: Conversation = Conversation()
+
+    def give(self) -> Conversation:
+        return self.memory

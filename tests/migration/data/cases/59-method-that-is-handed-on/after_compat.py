@@ -1,0 +1,3 @@
+from conversation_compat import Conversation
+
+memories = list(map(Conversation.from_dict, [{}]))

@@ -1,0 +1,3 @@
+from conversation import Conversation
+
+memories = list(map(Conversation.from_dict, [{}]))

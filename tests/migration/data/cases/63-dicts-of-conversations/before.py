@@ -1,0 +1,7 @@
+import json
+
+from conversation import Conversation
+
+memory = Conversation.from_dict(json.loads("{}"))
+data = memory.to_dict()
+print(data["history"])

@@ -1,0 +1,4 @@
+from ragtime.services.conversation import ConversationEmbedder
+
+embedder = ConversationEmbedder(encoder=None)
+print(embedder.dimension)

@@ -1,0 +1,3 @@
+from conversation import Conversation, Interaction
+print(Interaction)
+Conversation().add_interaction("a?", "b")

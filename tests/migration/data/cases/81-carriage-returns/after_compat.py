@@ -1,0 +1,8 @@
+from conversation_compat import (
+    Conversation,
+    Interaction,
+)
+memory = Conversation()
+memory.add_interaction("a?", """b
+c""")
+print(Interaction)

@@ -1,0 +1,5 @@
+# coding: latin-1
+from conversation_compat import Conversation
+
+memory = Conversation()
+memory.add_interaction("ä?", "ö", ids)  # ü
