@@ -233,7 +233,7 @@ MEMBERS: Mapping[ClassName, tuple[Member, ...]] = {
         Member(
             "generate_training_data",
             "`generate_training_data(count)` returns examples, `iter_training_data()` all that can be made, and "
-            "neither writes a file; `metrics` tells of the run, and `export_training_data(examples, path)` writes them.",
+            "neither writes a file; `metrics` tells of the run, `export_training_data(examples, path)` writes them.",
             "changed",
             frozenset({"count", "strategy", "validation"}),
         ),
