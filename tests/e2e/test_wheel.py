@@ -13,14 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from ragtime.migration.names import OLD_MODULES, wrapper_of
+
 pytestmark = [pytest.mark.wheel, pytest.mark.timeout(900)]
 
 _EVERY_MODULE = """
 import importlib, pkgutil, ragtime
 names = [module.name for module in pkgutil.walk_packages(ragtime.__path__, "ragtime.")]
+from ragtime.migration.names import OLD_MODULES, wrapper_of
 of_pytest = ("__main__", "fixtures")
-names = [name for name in names if not name.endswith(of_pytest) and "store_conformance." not in name]
-for name in names:
+of_extras = ("store_conformance.", "migration.codemod.")  # imported by what asks for the extra first
+names = [name for name in names if not name.endswith(of_pytest) and not any(part in name for part in of_extras)]
+for name in [*names, *map(wrapper_of, OLD_MODULES)]:
     importlib.import_module(name)
 print(len(names), ragtime.__file__)
 """
@@ -74,7 +78,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert wheel.name.startswith("ragtime_gal-1.")
-    assert {top for top in tops if not top.endswith((".dist-info", "_compat.py"))} == {"ragtime"}
+    wrappers = {f"{wrapper_of(module)}.py" for module in OLD_MODULES}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"ragtime", "ragtime_compat", *wrappers}
     assert "ragtime/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
