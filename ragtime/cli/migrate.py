@@ -76,8 +76,8 @@ def _print(report: MigrationReport, *, diff: bool) -> None:
     for problem in report.problems:
         print_line(_shown(str(problem)))
     print_line(
-        f"{report.checked} files checked: {report.changed} {'changed' if report.written else 'to change'}, "
-        f"{report.open_places} places to look at, {len(report.problems)} left alone"
+        f"Files checked: {report.checked}, {'changed' if report.written else 'to change'}: {report.changed}, "
+        f"left alone: {len(report.problems)}; places to look at: {report.open_places}"
     )
 
 

@@ -45,7 +45,7 @@ def test_check_tells_what_is_to_be_done_and_writes_nothing(run, program: Path, m
     assert (code, err) == (1, "")
     assert out.splitlines() == [
         "would change: app/program.py",
-        "1 files checked: 1 to change, 0 places to look at, 0 left alone",
+        "Files checked: 1, to change: 1, left alone: 0; places to look at: 0",
     ]
     assert program.read_text() == OLD
 
@@ -57,7 +57,7 @@ def test_diff_shows_the_changes_and_the_places(run, program: Path) -> None:
     lines = out.splitlines()
     assert lines[-3].startswith("app/program.py:1:26: conversation.Conversation: It stays with conversation_compat")
     assert lines[-2].startswith("app/program.py:4:14: conversation.Conversation.history: `get_interactions()`")
-    assert lines[-1] == "1 files checked: 1 to change, 2 places to look at, 0 left alone"
+    assert lines[-1] == "Files checked: 1, to change: 1, left alone: 0; places to look at: 2"
     assert program.read_text() == OLD
 
 
@@ -66,7 +66,7 @@ def test_write_writes_and_is_done(run, program: Path) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "changed: app/program.py"
     assert program.read_text() == HALF
-    assert run("--check", "app")[:2] == (0, "1 files checked: 0 to change, 0 places to look at, 0 left alone\n")
+    assert run("--check", "app")[:2] == (0, "Files checked: 1, to change: 0, left alone: 0; places to look at: 0\n")
 
 
 def test_places_that_are_left_do_not_make_writing_a_failure(run, program: Path) -> None:
