@@ -41,6 +41,7 @@ def test_bm25_finds_by_words_and_what_it_does_not_find_counts_nothing() -> None:
     assert found.figures == {"ndcg@10": 0.75, "recall@10": 0.75}
 
 
+@pytest.mark.models
 def test_an_encoder_is_measured_on_the_same_questions_as_bm25() -> None:
     encoder = SentenceTransformerEncoder(Settings.isolated(logging__progress="off"), model=tiny_model())
     exact = measure_encoder(encoder, _judged(), name="tiny", half=False)
@@ -55,6 +56,7 @@ def test_among_takes_the_mean_over_the_questions_named() -> None:
     assert result.figures["ndcg@10"] == 0.75
 
 
+@pytest.mark.models
 def test_differences_are_points_with_an_interval_around_them() -> None:
     base = [0.1 * (number % 5) for number in range(40)]
     gained = difference(_result(base), _result([score + 0.05 * (number % 3) for number, score in enumerate(base)]))

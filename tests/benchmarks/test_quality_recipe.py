@@ -179,6 +179,7 @@ def test_a_method_that_there_is_not_is_refused() -> None:
         Recipe(made=(("lines", 3),))  # type: ignore[arg-type]
 
 
+@pytest.mark.models
 def test_a_recipe_trains_and_its_share_of_untuned_weights_counts(tmp_path: Path) -> None:
     model = tmp_path / "base"
     tiny_model().save(str(model))

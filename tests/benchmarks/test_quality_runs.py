@@ -56,6 +56,7 @@ def test_without_the_data_nothing_is_run(tmp_path: Path) -> None:
         measured(Run(who="BM25"), Bench(tmp_path))
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("on", ["test", "dev"])
 def test_the_process_of_a_run_writes_what_came_out(data: Path, tmp_path: Path, on: str) -> None:
     run = Run(who="BM25", on=on)  # type: ignore[arg-type]

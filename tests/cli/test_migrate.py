@@ -72,7 +72,7 @@ def test_write_writes_and_is_done(run, program: Path) -> None:
 def test_places_that_are_left_do_not_make_writing_a_failure(run, program: Path) -> None:
     code, out, _ = run("--to", "ragtime", "--write", "app")
     assert (code, program.read_text()) == (0, HALF)
-    assert "2 places to look at" in out
+    assert "places to look at: 2" in out
     assert run("--to", "ragtime", "--check", "app")[0] == 1
 
 
