@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import conport_client_compat
 from conport_client_compat import ConPortClient, get_conport_client, initialize_conport_client
 from ragtime.errors import RagtimeDeprecationWarning
 
@@ -386,10 +385,13 @@ def test_there_is_one_shared_client() -> None:
     assert replaced.workspace_id == str(Path.cwd())
 
 
-def test_the_first_call_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conport_client_compat, "_clients", {})
-    made = get_conport_client("first")
-    assert (made.workspace_id, get_conport_client()) == ("first", made)
+def test_the_first_call_makes_it() -> None:
+    code = (
+        "from conport_client_compat import get_conport_client as get; made = get('first'); "
+        "print(made.workspace_id, get() is made)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "first True\n"
 
 
 def test_another_workspace_gets_another_client() -> None:  # K4
