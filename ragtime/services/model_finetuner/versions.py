@@ -8,57 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from ragtime.backends.resolution import INT8_MARKER, check_model_folder
-from ragtime.errors import BackendError, InvalidArgumentError
-from ragtime.records.base import Frozen, Identifier
+from ragtime.errors import InvalidArgumentError
 from ragtime.records.training import Lineage
 from ragtime.services.model_finetuner.comparison import Comparison, EvaluationResult, bootstrap_interval, compare
-from ragtime.services.model_finetuner.saving import METADATA_NAME
+from ragtime.services.model_finetuner.saving import ModelAbout, read_about, read_prompts
 from ragtime.storage.registry import EvaluationStore, ModelRegistry, ModelVersion, TamperedModelError
 from ragtime.storage.registry.references import split_reference
 from ragtime.utils.hashing import content_hash
 
 __all__ = ["compare_versions", "evaluations_of", "register_model"]
 
-F = TypeVar("F", bound="_File")
-
-_PROMPTS_NAME = "config_sentence_transformers.json"
 _CONFIDENCE = 0.95
 _RESAMPLES = 2_000  # enough for intervals of three digits
 _FEWEST = 2  # questions of an interval
 _LISTS = {"turns": "turn_ids", "documents": "document_ids", "feedback": "feedback_ids", "examples": "example_ids"}
 _ONES = {"users": "user_id", "conversations": "conversation_id", "queries": "query_id", "models": "model_id"}
-
-
-class _File(Frozen):
-    """A file in a model folder: what is not asked for is passed over."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Data(_File):
-    dataset_ids: tuple[Identifier, ...] = ()
-    lineage: dict[str, tuple[Identifier, ...]] = Field(default_factory=dict)
-
-
-class _About(_File):
-    """What a run tells of the model that it has saved."""
-
-    base_model: Identifier | None = None
-    config: dict[str, JsonValue] | None = None
-    data: _Data = Field(default_factory=_Data)
-    validation: dict[str, float] = Field(default_factory=dict)
-    packages: dict[str, str] = Field(default_factory=dict)
-
-
-class _TextOptions(_File):
-    """What sentence-transformers tells of prompts."""
-
-    prompts: dict[str, str] = Field(default_factory=dict)
 
 
 def register_model(
@@ -104,7 +72,7 @@ def register_model(
     if len({one.model_id for one in evaluations}) > 1:
         names = ", ".join(sorted({one.model_name for one in evaluations}))
         raise InvalidArgumentError(f"The evaluations are of several models ({names}); give those of '{source}'")
-    about, prompts = _read(source / METADATA_NAME, _About), _read(source / _PROMPTS_NAME, _TextOptions).prompts
+    about, prompts = read_about(source), read_prompts(source)
     chosen = registry if registry is not None else ModelRegistry()
     version = chosen.register(
         source,
@@ -190,7 +158,7 @@ def _can_be_compared(base: EvaluationResult, tuned: EvaluationResult, figure: st
     )
 
 
-def _metrics(about: _About, evaluations: Sequence[EvaluationResult]) -> dict[str, JsonValue]:
+def _metrics(about: ModelAbout, evaluations: Sequence[EvaluationResult]) -> dict[str, JsonValue]:
     metrics: dict[str, JsonValue] = {"validation": dict(about.validation)} if about.validation else {}
     for one in evaluations:
         name = one.data_name if one.data_name not in metrics else f"{one.data_name} ({one.data_fingerprint[:8]})"
@@ -213,15 +181,3 @@ def _lineage(ids: Mapping[str, Sequence[str]]) -> Lineage | None:
     lists = {field: tuple(ids[kind]) for kind, field in _LISTS.items() if kind in ids}
     ones = {field: ids[kind][0] for kind, field in _ONES.items() if len(ids.get(kind, ())) == 1}
     return Lineage.model_validate({**lists, **ones}) if lists or ones else None
-
-
-def _read(path: Path, model: type[F]) -> F:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return model()
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except ValidationError as error:
-        reason = f"{error.error_count()} wrong fields"
-    raise BackendError(f"'{path}' cannot be read ({reason}); save the model again, or remove the file")

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from ragtime.backends.resolution import RegistryResolver, resolve_model
 from ragtime.config.settings import Settings
 from ragtime.errors import BackendError, StorageError
 from ragtime.monitoring.logging import get_logger
-from ragtime.records.base import Frozen, Identifier
 from ragtime.services.model_finetuner.metrics import FineTuningMetrics
-from ragtime.services.model_finetuner.saving import METADATA_NAME
+from ragtime.services.model_finetuner.saving import read_about
 from ragtime.storage.registry import Figure, ModelRegistry, figures_of
 
 __all__ = ["ExportSource", "open_source", "read_run"]
@@ -53,18 +52,6 @@ class ExportSource:
     run: FineTuningMetrics | None = None
 
 
-class _About(Frozen):
-    """What a run has written beside the weights; what is not asked for is passed over."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    base_model: Identifier | None = None
-    config: dict[str, JsonValue] = Field(default_factory=dict)
-    data: dict[str, JsonValue] = Field(default_factory=dict)
-    baseline: dict[str, float] = Field(default_factory=dict)
-    validation: dict[str, float] = Field(default_factory=dict)
-
-
 def open_source(
     model: str | PathLike[str],
     settings: Settings,
@@ -94,7 +81,8 @@ def open_source(
     known = ModelRegistry(settings) if registry is None else registry
     resolver = known.resolve if isinstance(known, ModelRegistry) else known
     found = resolve_model(given, registry=resolver, settings=settings, extra="finetune")
-    about = _read_about(found.path / METADATA_NAME)
+    about = read_about(found.path)
+    data = about.data.model_dump(mode="json", exclude_unset=True)
     name, registered = (found.path.name if found.source == "folder" else given), dict[str, Figure]()
     if found.source == "registry" and isinstance(known, ModelRegistry):
         reference, _, version = given.removeprefix(_REGISTRY).partition("@")
@@ -106,7 +94,7 @@ def open_source(
         base_model=None if about.base_model is None else _without_path(about.base_model),
         training={
             key: {name: value for name, value in part.items() if name not in _PRIVATE | _TOLD_APART}
-            for key, part in (("data", about.data), ("config", about.config))
+            for key, part in (("data", data), ("config", about.config))
             if part
         },
         baseline=about.baseline,
@@ -143,18 +131,6 @@ def read_run(folder: str | Path) -> FineTuningMetrics:
 def _without_path(name: str) -> str:
     """Return the name of a model without the folders of this machine."""
     return Path(name).name if Path(name).expanduser().is_absolute() or name.startswith(".") else name
-
-
-def _read_about(path: Path) -> _About:
-    try:
-        return _About.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return _About()
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except ValidationError as error:
-        reason = f"{error.error_count()} wrong fields"
-    raise BackendError(f"'{path}' cannot be read ({reason}); save the model again, or remove the file")
 
 
 def _run_beside(folder: Path) -> FineTuningMetrics | None:

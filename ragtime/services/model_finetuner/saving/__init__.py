@@ -7,6 +7,7 @@ encoder = load_encoder(saved.path)  # or, elsewhere, SentenceTransformer("models
 
 from __future__ import annotations
 
+from ragtime.services.model_finetuner.saving.about import ModelAbout, read_about, read_prompts
 from ragtime.services.model_finetuner.saving.load import INT8_MARKER, load_base_model, load_encoder
 from ragtime.services.model_finetuner.saving.plain import set_text_options
 from ragtime.services.model_finetuner.saving.save import METADATA_NAME, FolderWriter, SavedModel, save_model
@@ -15,9 +16,12 @@ __all__ = [
     "INT8_MARKER",
     "METADATA_NAME",
     "FolderWriter",
+    "ModelAbout",
     "SavedModel",
     "load_base_model",
     "load_encoder",
+    "read_about",
+    "read_prompts",
     "save_model",
     "set_text_options",
 ]
