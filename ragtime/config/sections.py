@@ -246,7 +246,7 @@ class FineTuningSettings(Section):
         default="linear", description="Course of the learning rate after warm-up."
     )
     learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
-        default=None, description="Peak learning rate; none: the strategy's own default."
+        default=None, description="Peak learning rate; none: the default of the strategy, or of `frozen_layers`."
     )
     warmup_steps: NotNegative | None = Field(
         default=None,

@@ -170,8 +170,9 @@ def our_run(run: Run, pairs: Pairs, place: Path) -> tuple[dict[str, float], Sent
 def _config(run: Run, place: Path) -> FineTuningConfig:
     fields: dict[str, Any] = {"strategy": "adapter", "adapter_method": "head"}
     if not run.head:
-        fields = {"strategy": "full", "learning_rate": LEARNING_RATE}
-        fields |= {} if run.frozen_layers is None else {"frozen_layers": run.frozen_layers}
+        # Fast mode is measured as it is offered, with its own learning rate.
+        rate = {"learning_rate": LEARNING_RATE} if run.frozen_layers is None else {"frozen_layers": run.frozen_layers}
+        fields = {"strategy": "full", **rate}
     return FineTuningConfig(
         **fields,
         precision=run.precision,

@@ -16,6 +16,7 @@ __all__ = ["FineTuningConfig"]
 LEARNING_RATES: Mapping[str, float] = {
     "full": 5e-5,
     "quantized": 5e-5,
+    "frozen_layers": 2e-4,
     "lora": 5e-4,
     "ia3": 5e-3,
     "loha": 5e-4,
@@ -23,7 +24,7 @@ LEARNING_RATES: Mapping[str, float] = {
     "oft": 5e-4,
     "head": 1e-3,
 }
-"""Peak learning rate by strategy, or by method of ``adapter``: what little is trained needs long steps."""
+"""Peak learning rate by :func:`kind_of_training`: what little is trained needs long steps."""
 
 
 class FineTuningConfig(FineTuningSettings):
@@ -91,8 +92,23 @@ class FineTuningConfig(FineTuningSettings):
             "base_model_name": settings.embedding.model_name,
             "random_seed": settings.seed,
             "output_dir": Path(settings.data_dir) / "models",
-            "learning_rate": LEARNING_RATES[known.adapter_method if known.strategy == "adapter" else known.strategy],
+            "learning_rate": LEARNING_RATES[kind_of_training(known)],
             "lora_alpha": 2 * known.lora_rank,
         }
         missing = {name: value for name, value in opened.items() if getattr(known, name) is None}
         return type(self)(**{**fields, **missing})
+
+
+def kind_of_training(config: FineTuningConfig) -> str:
+    """Name what a run trains, as far as its learning rate goes.
+
+    Args:
+        config: Its `strategy`, `adapter_method` and `frozen_layers` count.
+
+    Returns:
+        A key of :data:`LEARNING_RATES`: the method of an adapter, ``frozen_layers`` where at least one layer is left
+        as it is, and else the strategy.
+    """
+    if config.strategy == "adapter":
+        return config.adapter_method
+    return "frozen_layers" if config.frozen_layers else config.strategy

@@ -29,6 +29,9 @@ def test_unset_fields_come_from_the_settings_in_force_when_a_run_begins(tmp_path
         ({"strategy": "adapter"}, 1e-3),
         ({"strategy": "adapter", "adapter_method": "ia3"}, 5e-3),
         ({"strategy": "quantized"}, 5e-5),
+        ({"frozen_layers": 0}, 5e-5),
+        ({"frozen_layers": 3}, 2e-4),
+        ({"strategy": "quantized", "frozen_layers": 1}, 2e-4),
         ({"strategy": "lora", "learning_rate": 0.25}, 0.25),
     ],
 )

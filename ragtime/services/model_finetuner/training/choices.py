@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ragtime.services.model_finetuner.config import LEARNING_RATES, FineTuningConfig
+from ragtime.services.model_finetuner.config import LEARNING_RATES, FineTuningConfig, kind_of_training
 from ragtime.services.model_finetuner.evaluation import higher_is_better
 from ragtime.services.model_finetuner.forward import BatchEncoder, Precision
 from ragtime.services.model_finetuner.losses import EmbeddingLoss
@@ -35,7 +35,7 @@ def loss_choice(loss: EmbeddingLoss, reason: str) -> Choice:
 
 def rate_choices(config: FineTuningConfig, schedule: Schedule) -> list[Choice]:
     """Tell how high the learning rate rises, and how long that takes."""
-    kind = config.adapter_method if config.strategy == "adapter" else config.strategy
+    kind = kind_of_training(config)
     usual = LEARNING_RATES[kind] == config.learning_rate
     capped = config.warmup_steps is None or schedule.warmup < config.warmup_steps
     return [
