@@ -92,6 +92,7 @@ class ModelFineTuner:
         self._general_data = general_data
         self._model_path: Path | None = None
         self._run: FineTuningMetrics | None = None
+        self._trained_from: str | None = None
 
     @property
     def model_path(self) -> Path | None:
@@ -131,8 +132,9 @@ class ModelFineTuner:
             MissingExtraError: A package is not installed.
         """
         settings = self._chosen_settings()
+        config = self._pinned(self.config.resolved(settings), settings)
         metrics = train_model(
-            self._pinned(self.config.resolved(settings), settings),
+            config,
             dataset,
             eval_dataset,
             settings=settings,
@@ -142,7 +144,7 @@ class ModelFineTuner:
             resume=resume,
             allow_changed=allow_changed,
         )
-        self._model_path, self._run = metrics.model_path, metrics
+        self._model_path, self._run, self._trained_from = metrics.model_path, metrics, config.base_model_name
         return metrics
 
     def evaluate(self, data: EvaluationSource, *, model: ModelSource | None = None) -> EvaluationResult:
@@ -323,10 +325,10 @@ class ModelFineTuner:
         return open_model(chosen, self._chosen_settings(), registry=self._registry)
 
     def _base(self) -> OpenedModel:
-        """Open the base model."""
+        """Open the base model: that of the last run, also when another version of it is in production by now."""
         settings = self._chosen_settings()
         config = self.config.resolved(settings)
-        name = cast("str", config.base_model_name)  # it is there once a config is resolved
+        name = cast("str", self._trained_from or config.base_model_name)  # it is there once a config is resolved
         if self._model_loader is None:
             return open_model(name, settings, registry=self._registry)
         model = self._model_loader(config)

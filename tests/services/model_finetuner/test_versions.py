@@ -87,8 +87,11 @@ def test_a_model_that_was_trained_from_a_version_names_it(tmp_path: Path) -> Non
     )
     registry.promote("support", first.version)
     config = FineTuningConfig(base_model_name="registry:support", num_epochs=1, batch_size=16, max_seq_length=32)
-    metrics = ModelFineTuner(config, settings=settings).train(rows_of())
+    tuner = ModelFineTuner(config, settings=settings)
+    metrics = tuner.train(rows_of())
+    before = tuner.compare(rows_of())
     registry.promote("support", second.version)
+    assert tuner.compare(rows_of()).base_model == before.base_model
     tuned = register_model(metrics.model_path, "support", registry=registry)
     assert tuned.parent == f"registry:support@{first.short}"
     assert ModelFineTuner(config, settings=settings).train(rows_of()).model_path != metrics.model_path
