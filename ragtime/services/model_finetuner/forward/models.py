@@ -7,6 +7,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ragtime.errors import FineTuningError
+from ragtime.services.model_finetuner.forward.attention import eager_attention
+from ragtime.services.model_finetuner.forward.masks import fast_dropout
 from ragtime.services.model_finetuner.forward.precision import Precision
 from ragtime.services.model_finetuner.forward.tokens import TokenizedTexts
 from ragtime.utils.extras import LazyModule
@@ -157,7 +159,9 @@ class TextModel(_OnModel):
     @contextmanager
     def mode(self, *, training: bool) -> Iterator[None]:
         """Switch dropout on or off in the block; that of the frozen modules stays off."""
-        with _mode(self.model, training=training):
+        # Layers without dropout are faster fused, and all layers of a model share one choice.
+        eager = training and self.precision == "bfloat16" and self.device.type == "cpu" and not self._frozen
+        with _mode(self.model, training=training), eager_attention(self.model) if eager else nullcontext():
             for module in self._frozen:
                 module.eval()
             yield
@@ -176,7 +180,8 @@ class TextModel(_OnModel):
         # Entered for each pass: within one context the weights that a pass without graph has converted would be taken
         # for the passes after it, and no gradient would reach them.
         autocast = torch.autocast(device.type, getattr(torch, self.precision)) if self._converts else nullcontext()
-        with autocast:
+        masks = fast_dropout() if self.model.training and device.type == "cpu" else nullcontext()
+        with autocast, masks:
             features = _run(self.model, features, route.task, stop=self._stop)
         embeddings: torch.Tensor = features[_EMBEDDING].float()
         return embeddings[:, : self.model.truncate_dim] if self._stop is None else embeddings
