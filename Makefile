@@ -29,8 +29,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@
 
-demo: $(STAMP) ## Set up, and run what there is on this machine, offline
-	$(BIN)/ragtime demo
+demo: $(STAMP) ## Set up, and run the learning loop on real text, offline; SEED=number
+	$(BIN)/ragtime demo $(if $(SEED),--seed $(SEED))
 
 test: $(STAMP) ## Run the quick tests; fails under 90 % branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term

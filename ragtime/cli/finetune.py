@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragtime.cli.output import print_json, print_line, print_table
+from ragtime.cli.tuning_options import (
+    BaseModelName,
+    BatchSize,
+    Epochs,
+    FrozenLayers,
+    LearningRate,
+    MaxLength,
+    tuning_config,
+)
 from ragtime.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from ragtime.services.model_finetuner import FineTuningConfig, FineTuningMetrics
+    from ragtime.services.model_finetuner import FineTuningMetrics
 
 __all__ = ["finetune"]
 
 _OPTIONS: Mapping[str, str] = {
-    "base_model_name": "--base-model",
     "strategy": "--strategy",
     "adapter_method": "--adapter-method",
-    "frozen_layers": "--frozen-layers",
     "loss_function": "--loss",
-    "num_epochs": "--epochs",
-    "batch_size": "--batch-size",
-    "learning_rate": "--learning-rate",
-    "max_seq_length": "--max-length",
     "output_dir": "--out",
 }
-"""The option of each field."""
+"""The options of fields that are this command's own."""
 
 
 def finetune(  # noqa: PLR0913 - options, each by its name
@@ -40,20 +43,17 @@ def finetune(  # noqa: PLR0913 - options, each by its name
         Path | None,
         typer.Option("--eval", help="Rows for validation; a share of the data is held out when none is given."),
     ] = None,
-    base_model: Annotated[str | None, typer.Option(help="Folder, registry:NAME or name of the base model.")] = None,
+    base_model: BaseModelName = None,
     strategy: Annotated[str | None, typer.Option(help="full, lora, adapter or quantized.")] = None,
     adapter_method: Annotated[
         str | None, typer.Option(help="For the strategy adapter: head, ia3, loha, lokr or oft.")
     ] = None,
-    frozen_layers: Annotated[
-        int | None,
-        typer.Option(help="Leave the word embeddings and so many of the lower layers as they are, which is faster."),
-    ] = None,
+    frozen_layers: FrozenLayers = None,
     loss: Annotated[str | None, typer.Option(help="The loss; chosen by the data when none is given.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs per batch.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Longest text, in tokens.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    max_length: MaxLength = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for models; models in the data folder when none is given.")
     ] = None,
@@ -84,7 +84,8 @@ def finetune(  # noqa: PLR0913 - options, each by its name
     for path in (data, validation):
         if path is not None and not path.exists():
             raise InvalidArgumentError(f"There is no file or folder '{path}'")
-    config = _config(
+    config = tuning_config(
+        _OPTIONS,
         base_model_name=base_model,
         strategy=strategy,
         adapter_method=adapter_method,
@@ -103,23 +104,6 @@ def finetune(  # noqa: PLR0913 - options, each by its name
         print_json(metrics.model_dump(mode="json"))
     else:
         _tell(metrics)
-
-
-def _config(**fields: Any) -> FineTuningConfig:
-    """Return the config of the options that were given, the rest from the settings."""
-    from pydantic import ValidationError  # noqa: PLC0415 - as above
-
-    from ragtime.services.model_finetuner import FineTuningConfig  # noqa: PLC0415
-
-    try:
-        return FineTuningConfig.from_settings(**{name: value for name, value in fields.items() if value is not None})
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-    told = []
-    for problem in problems:
-        places = [_OPTIONS.get(str(place), str(place)) for place in problem["loc"]]
-        told.append(": ".join([*places[:1], problem["msg"].removeprefix("Value error, ")]))
-    raise InvalidArgumentError("; ".join(told))
 
 
 def _tell(metrics: FineTuningMetrics) -> None:

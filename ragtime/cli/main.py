@@ -23,7 +23,10 @@ from ragtime.cli.doctor import doctor
 from ragtime.cli.evaluate import evaluate
 from ragtime.cli.failures import failures_told_once
 from ragtime.cli.finetune import finetune
+from ragtime.cli.forget import forget
 from ragtime.cli.generate import generate
+from ragtime.cli.learn import learn
+from ragtime.cli.lineage import lineage
 from ragtime.cli.migrate import migrate
 from ragtime.cli.output import print_line
 from ragtime.cli.settings import settings
@@ -77,10 +80,13 @@ def _register(function: Callable[..., None], *, group: typer.Typer | None = None
 _register(demo)
 _register(doctor)
 _register(settings)
+_register(learn)
 _register(generate)
 _register(finetune)
-_register(migrate)
 _register(evaluate)
+_register(lineage)
+_register(forget)
+_register(migrate)
 _prompts = typer.Typer(
     name="prompts",
     help="Prompts and pages: list, show, render and check them.",

@@ -20,6 +20,7 @@ __all__ = [
     "EmbeddingSettings",
     "FineTuningSettings",
     "LLMSettings",
+    "LearningSettings",
     "LoggingSettings",
     "Section",
     "TemplateSettings",
@@ -63,6 +64,7 @@ def _upper(level: object) -> object:
 Name = Annotated[str, AfterValidator(_without_blanks)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
@@ -311,6 +313,33 @@ class FineTuningSettings(Section):
     output_dir: Path | None = Field(
         default=None, description="Folder for trained models; none: `models` in `data_dir`."
     )
+
+
+class LearningSettings(Section):
+    """When and on what the learning loop trains."""
+
+    min_training_pairs: Positive = Field(default=200, description="With fewer training pairs nothing is trained.")
+    min_held_out_questions: Positive = Field(
+        default=100, description="With fewer held-out questions nothing is trained, for no gate could see a rise."
+    )
+    held_out_share: OpenShare = Field(
+        default=0.2, description="Share of the examples that is held out for the gate, above 0 and below 1."
+    )
+    validation_share: OpenShare = Field(
+        default=0.1, description="Share of the examples that chooses the best step, above 0 and below 1."
+    )
+    made_up_per_passage: NotNegative = Field(
+        default=2, description="Most questions that are made up for a passage, on average; 0: none."
+    )
+    shown_examples: Positive = Field(
+        default=10, description="Examples kept, examples rejected, questions won and questions lost in the report."
+    )
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        if self.held_out_share + self.validation_share >= 1:
+            raise ValueError("held_out_share and validation_share must leave something to train on")
+        return self
 
 
 class ConPortSettings(Section):

@@ -33,6 +33,7 @@ from ragtime.config.sections import (
     ConversationSettings,
     EmbeddingSettings,
     FineTuningSettings,
+    LearningSettings,
     LLMSettings,
     LoggingSettings,
     TemplateSettings,
@@ -111,6 +112,7 @@ class Settings(BaseSettings):
     templates: TemplateSettings = Field(default_factory=TemplateSettings, description="Prompts and pages.")
     training_data: TrainingDataSettings = Field(default_factory=TrainingDataSettings, description="Training examples.")
     finetuning: FineTuningSettings = Field(default_factory=FineTuningSettings, description="Training runs.")
+    learning: LearningSettings = Field(default_factory=LearningSettings, description="The learning loop.")
     conport: ConPortSettings = Field(default_factory=ConPortSettings, description="Decision log.")
     logging: LoggingSettings = Field(default_factory=LoggingSettings, description="Logs and progress.")
 

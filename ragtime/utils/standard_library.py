@@ -32,8 +32,8 @@ def standard_library_documents(limit: int, *, per_module: int = 8, modules: Sequ
     Args:
         limit: Most documents in all.
         per_module: Most documents of one module.
-        modules: Names of the modules, top-level ones or packages; those that this interpreter does not have are passed
-            over.
+        modules: Names of the modules or packages, such as ``shutil`` or ``http.client``; those that this interpreter
+            does not have are passed over.
 
     Returns:
         Documents whose id is the full name, such as ``shutil.copyfile``, whose title is that name with its arguments,
@@ -45,9 +45,8 @@ def standard_library_documents(limit: int, *, per_module: int = 8, modules: Sequ
     root = Path(sysconfig.get_paths()["stdlib"])
     documents: list[Document] = []
     for module in modules:
-        path = next(
-            (place for place in (root / f"{module}.py", root / module / "__init__.py") if place.is_file()), None
-        )
+        place = root.joinpath(*module.split("."))
+        path = next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
         if path is not None:
             documents.extend(_documents(module, path.read_text(encoding="utf-8"))[:per_module])
     if not documents:

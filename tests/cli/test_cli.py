@@ -66,20 +66,6 @@ def test_generated_files_are_printed(run, kind: str) -> None:
     assert "batch_size" in out.lower()
 
 
-@pytest.mark.models
-@pytest.mark.slow
-def test_demo_answers_questions_offline_and_a_second_run_comes_from_the_cache(run, tmp_path: Path) -> None:
-    code, out, err = run("demo")
-    assert (code, err) == (0, "")
-    for told in ("200 documentation strings", "shutil.copy", "timeit.", "statistics.median"):
-        assert told in out
-    assert (tmp_path / ".ragtime" / "cache" / "embeddings.sqlite").exists()
-    told = json.loads(run("demo", "--json")[1])
-    assert told["documents"] == 200
-    assert told["answers"][2]["found"][0][0] == "statistics.median"
-    assert told["seconds"] < 2
-
-
 def test_a_users_mistake_is_told_without_a_traceback(run) -> None:
     code, out, err = run("settings", "embedding.modelname")
     assert (code, out) == (2, "")

@@ -256,7 +256,7 @@ def test_a_prompt_with_a_mistake_is_told_in_words(run, tmp_path: Path) -> None:
 def test_check_of_what_comes_with_the_package(run) -> None:
     code, out, err = run("check", "--packaged")
     assert (code, err) == (0, "")
-    assert out == "12 prompts with 35 tests and 5 pages checked: 0 errors, 0 warnings\n"
+    assert out == "12 prompts with 35 tests and 6 pages checked: 0 errors, 0 warnings\n"
 
 
 def test_check_of_folders_and_files(run, tmp_path: Path) -> None:

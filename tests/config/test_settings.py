@@ -19,8 +19,8 @@ from ragtime.errors import ConfigurationError, InvalidArgumentError
 
 
 def test_every_section_is_there() -> None:
-    sections = {"embedding", "llm", "conversation", "templates", "training_data", "finetuning", "conport", "logging"}
-    assert set(Settings.model_fields) == sections | {"data_dir", "seed"}
+    sections = {"embedding", "llm", "conversation", "templates", "training_data", "finetuning", "learning", "conport"}
+    assert set(Settings.model_fields) == sections | {"data_dir", "logging", "seed"}
 
 
 def test_every_field_is_described() -> None:

@@ -36,6 +36,7 @@ _SLOW = pytest.mark.slow
 _MARKS = {
     "docs/guides/conversations.md": (_SLOW,),
     "docs/guides/fine-tuning.md": (_SLOW, pytest.mark.models),
+    "docs/guides/learning.md": (_SLOW, pytest.mark.models, pytest.mark.timeout(900)),
     "docs/guides/model-comparison.md": (_SLOW, pytest.mark.models, pytest.mark.timeout(900)),
     "docs/guides/model-registry.md": (_SLOW, pytest.mark.models),
     "docs/guides/models.md": (_SLOW, pytest.mark.models),

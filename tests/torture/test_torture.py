@@ -11,7 +11,7 @@ import pytest
 from ragtime.records.conversation import Interaction, ToolCall
 from ragtime.services.conversation import ConversationManager
 from ragtime.storage.conversations import SQLiteConversationStore
-from tests.torture import torture_conversations, torture_files
+from tests.torture import torture_conversations, torture_files, torture_learning
 
 
 @pytest.mark.slow
@@ -60,3 +60,16 @@ def test_a_canary_that_is_left_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "c.sqlite-wal").write_bytes(b"\x00\xffcanary0123456789abcdef")
     canaries = ["canary0123456789abcdef", "canary9999999999999999"]
     assert torture_conversations.find_canaries(tmp_path, canaries) == {canaries[0]}
+
+
+def test_another_ending_of_a_learning_run_is_found_out() -> None:
+    wanted = torture_learning.Ending(
+        b"<p>", b'{"outcome": "promoted"}', (("v1", "production"),), ("register", "promote")
+    )
+    torture_learning.check(wanted, wanted, "no kill")
+    for other, told in (
+        (wanted._replace(report=b'{"outcome": "kept"}'), "after 2 kills it is not the same: outcome of the report"),
+        (wanted._replace(changes=("register", "promote", "promote")), "after 2 kills it is not the same: changes"),
+    ):
+        with pytest.raises(AssertionError, match=told):
+            torture_learning.check(other, wanted, "2 kills")

@@ -15,6 +15,8 @@ def test_real_pages_in_the_order_of_the_modules() -> None:
     assert len(documents) == 18
     assert documents[0].id.startswith("shutil.")
     assert documents[-1].id.startswith("json.")
+    (parser,) = standard_library_documents(1, modules=["html.parser"], per_module=1)
+    assert parser.id == "html.parser.HTMLParser"
     copy = next(document for document in documents if document.id == "shutil.copyfile")
     assert copy.title == "shutil.copyfile(src, dst, *, follow_symlinks=True)"
     assert "Copy data from src to dst" in copy.text

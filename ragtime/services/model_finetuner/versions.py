@@ -25,7 +25,13 @@ __all__ = ["compare_versions", "evaluations_of", "register_model"]
 _CONFIDENCE = 0.95
 _RESAMPLES = 2_000  # enough for intervals of three digits
 _FEWEST = 2  # questions of an interval
-_LISTS = {"turns": "turn_ids", "documents": "document_ids", "feedback": "feedback_ids", "examples": "example_ids"}
+_LISTS = {
+    "turns": "turn_ids",
+    "context_turns": "context_turn_ids",
+    "documents": "document_ids",
+    "feedback": "feedback_ids",
+    "examples": "example_ids",
+}
 _ONES = {"users": "user_id", "conversations": "conversation_id", "queries": "query_id", "models": "model_id"}
 
 

@@ -7,6 +7,7 @@ from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.export import ExportReport, iter_examples, load_examples
 from ragtime.services.training_data_gen.generator import TrainingDataGenerator
 from ragtime.services.training_data_gen.ledger import GenerationMetrics, StageLedger
+from ragtime.services.training_data_gen.rejected import RejectedCandidate
 from ragtime.services.training_data_gen.report import ExampleVerdict, ValidationReport
 from ragtime.services.training_data_gen.sources.opening import SourceOptions
 from ragtime.services.training_data_gen.splits import ExampleSplit, split_examples
@@ -29,6 +30,7 @@ __all__ = [
     "Lineage",
     "Outcome",
     "Rejected",
+    "RejectedCandidate",
     "SourceOptions",
     "StageLedger",
     "Strategy",

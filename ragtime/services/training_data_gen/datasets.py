@@ -22,6 +22,7 @@ from ragtime.services.training_data_gen.export.formats import format_of
 from ragtime.services.training_data_gen.export.shapes import get_shape
 from ragtime.services.training_data_gen.ledger import GenerationMetrics
 from ragtime.services.training_data_gen.quality import Redactor, redacted_passage
+from ragtime.services.training_data_gen.rejected import RejectedCandidate
 from ragtime.services.training_data_gen.splits import ExampleSplit, checked_shares, split_examples
 from ragtime.utils.files import write_json, write_text
 from ragtime.utils.hashing import content_hash, file_hash
@@ -40,7 +41,7 @@ class DatasetReport:
     """A data set that was written.
 
     Attributes:
-        id: Hash of its examples and settings: the same content has the same id.
+        id: Hash of its examples, settings and account: the same content has the same id.
         folder: Where it is.
         parts: Examples of each part.
         rows: Rows of each part's file: fewer than examples where the shape cannot express some, and more where it makes
@@ -48,6 +49,7 @@ class DatasetReport:
         left_out: Examples that the shape cannot express, by part and reason.
         misses: For each part whose share of the examples is more than 0.02 from what was asked for, the reason.
         metrics: The account of the run.
+        rejected: Some of the candidates that fell, up to three for each stage, strategy and reason.
     """
 
     id: str
@@ -57,6 +59,7 @@ class DatasetReport:
     left_out: Mapping[str, Mapping[str, int]]
     misses: Mapping[str, str]
     metrics: GenerationMetrics
+    rejected: tuple[RejectedCandidate, ...] = ()
 
 
 def check_dataset_request(
@@ -90,7 +93,7 @@ def _check_place(target: Path) -> None:
         raise StorageError(f"The folder {str(target)!r} holds something else; remove it, or name another")
 
 
-def write_dataset(
+def write_dataset(  # noqa: PLR0913 - how a data set is written, each by its name
     examples: Sequence[TrainingExample],
     documents: Iterable[Document],
     metrics: GenerationMetrics,
@@ -100,6 +103,7 @@ def write_dataset(
     shape: str = "pairs",
     format: str = "jsonl",  # noqa: A002 - the word a caller expects
     shares: Mapping[str, float] | None = None,
+    rejected: tuple[RejectedCandidate, ...] = (),
 ) -> DatasetReport:
     """Write a data set; the same examples and settings give the same bytes, but for ``run.json``.
 
@@ -116,6 +120,7 @@ def write_dataset(
         shape: Shape of the parts; see ``get_shape``.
         format: Format of the parts.
         shares: Share of each part; ``None`` means 0.8, 0.1 and 0.1 for train, validation and test.
+        rejected: Some of the candidates that fell, for the report alone.
 
     Returns:
         Where it is, and what is in it.
@@ -126,7 +131,8 @@ def write_dataset(
     """
     split = split_examples(examples, shares, seed=settings.seed)
     settings_id = settings_hash(settings, "embedding", "llm", "training_data")
-    told = [shape, format, dict(sorted(checked_shares(shares).items()))]
+    # With the account: other sources may give the same examples, and the card would tell another story of them.
+    told = [shape, format, dict(sorted(checked_shares(shares).items())), _account(metrics)]
     dataset_id = content_hash([[example.id for example in examples], settings_id, *told])[:_ID_LENGTH]
     target = Path(folder) if folder is not None else settings.data_path("datasets", dataset_id)
     fresh = target.with_name(f".{target.name}.tmp")
@@ -158,6 +164,7 @@ def write_dataset(
         left_out=left_out,
         misses=split.report.misses,
         metrics=metrics,
+        rejected=rejected,
     )
 
 
@@ -191,8 +198,12 @@ def _manifest(
             "largest": split.report.largest,
             "misses": split.report.misses,
         },
-        "metrics": metrics.repeatable().model_dump(mode="json", exclude={"performance"}),
+        "metrics": _account(metrics),
     }
+
+
+def _account(metrics: GenerationMetrics) -> dict[str, Any]:
+    return metrics.repeatable().model_dump(mode="json", exclude={"performance"})
 
 
 def _write_parts(

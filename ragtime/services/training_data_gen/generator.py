@@ -15,14 +15,15 @@ from ragtime.errors import GenerationError, InvalidArgumentError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import DecisionLog, TextEncoder, TextGenerator
-from ragtime.services.training_data_gen.checks import all_checks, least_checks
+from ragtime.services.training_data_gen.checks import Check, PurposeCheck, all_checks, least_checks
 from ragtime.services.training_data_gen.collaborators import check_collaborators
 from ragtime.services.training_data_gen.datasets import DatasetReport, check_dataset_request, write_dataset
 from ragtime.services.training_data_gen.example import TrainingExample, checked_examples
 from ragtime.services.training_data_gen.export import ExportReport, export_examples, load_examples
 from ragtime.services.training_data_gen.ledger import GenerationMetrics
+from ragtime.services.training_data_gen.rejected import RejectedCandidate
 from ragtime.services.training_data_gen.report import ValidationReport
-from ragtime.services.training_data_gen.requested import check_count, too_few, total_of
+from ragtime.services.training_data_gen.requested import check_count, too_few, total_of, wanted_strategies
 from ragtime.services.training_data_gen.run import Run, prepared_run
 from ragtime.services.training_data_gen.run_log import logged_run
 from ragtime.services.training_data_gen.sources.items import Sources
@@ -55,6 +56,7 @@ class TrainingDataGenerator:
     Attributes:
         settings: The settings.
         metrics: The account of the last run; an empty one before the first.
+        rejected: Some of the candidates that fell in it, up to three for each stage, strategy and reason.
     """
 
     def __init__(  # noqa: PLR0913 - the sources, each by its name
@@ -114,6 +116,7 @@ class TrainingDataGenerator:
         self._decision_log = decision_log
         self._opened_log: weakref.finalize[..., TrainingDataGenerator] | None = None
         self.metrics = GenerationMetrics()
+        self.rejected: tuple[RejectedCandidate, ...] = ()
 
     # --- making -------------------------------------------------------------------------------------------------
 
@@ -127,8 +130,8 @@ class TrainingDataGenerator:
 
         Args:
             count: How many.
-            strategy: ``query_based``, ``conversation_based``, ``synthetic``, ``augmentation``, ``negative_sampling``,
-                or one that was registered.
+            strategy: ``query_based``, ``conversation_based``, ``synthetic``, ``given_examples``, ``augmentation``,
+                ``negative_sampling``, or one that was registered.
             validation: Whether to check them; without, only exact duplicates fall. Personal
                 data are blacked out in either case.
 
@@ -142,7 +145,7 @@ class TrainingDataGenerator:
         check_count(count)
         strategies = [(get_strategy(strategy), count)]
         with self._running(self._sources, strategies) as run:
-            made = list(self._made(run, strategies, validation=validation))
+            made = list(self._made(run, strategies, self._checks(run, validation=validation)))
             if len(made) < count:
                 raise GenerationError(too_few(strategy, count, run.metrics()))
         return made
@@ -229,45 +232,52 @@ class TrainingDataGenerator:
 
     def generate_dataset(
         self,
-        count: int,
-        strategies: str | Sequence[str] = ("query_based",),
+        count: int | None = None,
+        strategies: str | Sequence[str] | Mapping[str, int | None] = ("query_based",),
         *,
         folder: str | Path | None = None,
         shape: str = "pairs",
         format: str = "jsonl",  # noqa: A002 - the word a caller expects
         shares: Mapping[str, float] | None = None,
+        reserved_queries: Iterable[str] = (),
+        passages_only: bool = False,
     ) -> DatasetReport:
         """Make examples and write them as a data set: parts without leaks, an evaluation set, a manifest and a card.
 
         Args:
-            count: How many examples in all, shared evenly among the strategies.
-            strategies: Names of the strategies, each once.
+            count: How many examples in all, shared evenly among the strategies; ``None`` means all that the sources
+                give, or as many as `strategies` says, and fewer are no error.
+            strategies: Names of the strategies, each once. Without a count also how many examples of each at most:
+                ``{"query_based": None, "synthetic": 2000}``, where ``None`` means all there are.
             folder: Where to; ``None`` means ``datasets/ID`` in `data_dir`.
             shape: Shape of the parts: ``pairs``, ``triplets``, ``N-tuples``, ``labelled_pairs``, ``scored_lists``,
                 ``messages``, ``preferences`` or ``examples``.
             format: Format of the parts: ``jsonl``, ``json``, ``csv``, ``parquet`` or ``datasets``.
             shares: Share of each part; ``None`` means 0.8, 0.1 and 0.1 for train, validation and test.
+            reserved_queries: Queries that no example may have, such as those of an evaluation set, nor another one of
+                the same words.
+            passages_only: Whether to leave out examples whose response is an answer, or does not fit the query.
 
         Returns:
             Where it is, and what is in it.
 
         Raises:
             InvalidArgumentError: An argument is wrong.
-            GenerationError: The sources cannot give so many examples.
+            GenerationError: The sources cannot give so many examples, or none at all.
             StorageError: The folder holds something else, or cannot be written.
         """
-        check_count(count)
+        chosen = wanted_strategies(count, strategies)
         check_dataset_request(folder, shape, format, shares)
-        names = [strategies] if isinstance(strategies, str) else list(dict.fromkeys(strategies))
-        if not names or len(names) > count:
-            raise InvalidArgumentError(f"strategies names 1 to {count} strategies, found {len(names)}")
-        each, more = divmod(count, len(names))
-        chosen = [(get_strategy(name), each + (number < more)) for number, name in enumerate(names)]
+        if isinstance(reserved_queries, str):
+            raise InvalidArgumentError("reserved_queries must be several texts, such as a list, found a single one")
+        purpose = PurposeCheck(reserved_queries, passages_only=passages_only)
+        names = " and ".join(strategy.name for strategy, _ in chosen)
         with self._running(self._sources, chosen) as run:
-            examples = list(self._made(run, chosen, validation=True))
+            checks: list[Check] = [purpose] if purpose.rejects else []
+            examples = list(self._made(run, chosen, [*checks, *all_checks(run.tools, run.staging)]))
             metrics = run.metrics()
-            if len(examples) < count:
-                raise GenerationError(too_few(" and ".join(names), count, metrics))
+            if not examples or (count is not None and len(examples) < count):
+                raise GenerationError(too_few(names, count, metrics))
             return write_dataset(
                 examples,
                 run.tools.corpus,
@@ -277,13 +287,14 @@ class TrainingDataGenerator:
                 shape=shape,
                 format=format,
                 shares=shares,
+                rejected=run.rejected(),
             )
 
     def _run(
         self, sources: Sources, strategies: Sequence[tuple[Strategy, int | None]], *, validation: bool
     ) -> Iterator[TrainingExample]:
         with self._running(sources, strategies) as run:
-            yield from self._made(run, strategies, validation=validation)
+            yield from self._made(run, strategies, self._checks(run, validation=validation))
 
     @contextmanager
     def _running(self, sources: Sources, strategies: Sequence[tuple[Strategy, int | None]]) -> Iterator[Run]:
@@ -303,14 +314,17 @@ class TrainingDataGenerator:
                 with logged_run(self._log_of_decisions(), run.key[:16], names, total, self.settings, run.metrics):
                     yield run
             finally:
-                self.metrics = run.metrics()
+                self.metrics, self.rejected = run.metrics(), run.rejected()
                 operation.add(produced=self.metrics.produced, rejected=sum(self.metrics.rejected.values()))
 
     @staticmethod
+    def _checks(run: Run, *, validation: bool) -> list[Check]:
+        return (all_checks if validation else least_checks)(run.tools, run.staging)
+
+    @staticmethod
     def _made(
-        run: Run, strategies: Sequence[tuple[Strategy, int | None]], *, validation: bool
+        run: Run, strategies: Sequence[tuple[Strategy, int | None]], checks: Sequence[Check]
     ) -> Iterator[TrainingExample]:
-        checks = (all_checks if validation else least_checks)(run.tools, run.staging)
         with track("Making examples", total=total_of(strategies), unit="examples") as progress:
             for example in run.examples(strategies, checks):
                 progress.advance()

@@ -20,6 +20,7 @@ from ragtime.services.training_data_gen.checks import Check
 from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.ledger import Ledger
+from ragtime.services.training_data_gen.rejected import RejectedSample
 from ragtime.services.training_data_gen.staging import StagedUnit, Staging
 from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Strategy
 from ragtime.services.training_data_gen.strategies.calling import outcomes_from
@@ -41,6 +42,7 @@ class Pipeline:
 
     Attributes:
         ledger: What became of each candidate.
+        rejected: Some of those that fell.
         scores: What was measured of those kept, by name.
         seconds: What each stage took.
     """
@@ -57,6 +59,7 @@ class Pipeline:
         self._tools = tools
         self._checks = checks
         self.ledger = Ledger([MAKE, *(check.stage for check in checks), CHOOSE])
+        self.rejected = RejectedSample(tools.settings.seed)
         self.scores: dict[str, array[float]] = {}
         self.seconds: dict[str, float] = {MAKE: 0.0, **{check.stage: 0.0 for check in checks}}
 
@@ -75,7 +78,7 @@ class Pipeline:
             for wave in self._waves(strategy):
                 with self._timed(MAKE):
                     made = self._made(strategy, wave, pool)
-                examples = self._admitted(strategy.name, made)
+                examples = self._admitted(strategy.name, wave, made)
                 for check in self._checks:
                     with self._timed(check.stage), self._in_flight(check.stage, strategy.name, examples):
                         examples = self._checked(strategy.name, check, examples)
@@ -86,7 +89,7 @@ class Pipeline:
                         for example, fits in self._fitting(list(islice(waiting, room))):
                             waiting.popleft()
                             if not fits:
-                                self.ledger.reject(CHOOSE, strategy.name, _ENOUGH)
+                                self._fell(CHOOSE, strategy.name, _ENOUGH, example)
                                 continue
                             self.ledger.keep(CHOOSE, strategy.name)
                             produced += 1
@@ -130,11 +133,15 @@ class Pipeline:
             if "note" not in one
         ]
 
-    def _admitted(self, strategy: str, made: Sequence[Sequence[Outcome]]) -> list[TrainingExample]:
+    def _admitted(
+        self, strategy: str, wave: Sequence[StagedUnit], made: Sequence[Sequence[Outcome]]
+    ) -> list[TrainingExample]:
         examples: list[TrainingExample] = []
-        for outcome in (one for outcomes in made for one in outcomes):
+        for unit, outcome in ((unit, one) for unit, outcomes in zip(wave, made, strict=True) for one in outcomes):
             if isinstance(outcome, Rejected):
+                # Of what was made before an interruption, the reason is kept, and not the example: the unit is there.
                 self.ledger.reject(MAKE, strategy, outcome.reason)
+                self.rejected.add_unit(MAKE, strategy, outcome.reason, unit.body)
             else:
                 self.ledger.keep(MAKE, strategy)
                 examples.append(outcome)
@@ -156,15 +163,19 @@ class Pipeline:
     def _checked(self, strategy: str, check: Check, examples: Sequence[TrainingExample]) -> list[TrainingExample]:
         verdicts = check.check(examples)
         kept: list[TrainingExample] = []
-        for verdict in verdicts:
+        for example, verdict in zip(examples, verdicts, strict=True):
             if verdict.example is None:
-                self.ledger.reject(check.stage, strategy, verdict.reason)
+                self._fell(check.stage, strategy, verdict.reason, example)
                 continue
             self.ledger.keep(check.stage, strategy)
             kept.append(verdict.example)
             for name, value in verdict.scores.items():
                 self.scores.setdefault(name, array("d")).append(value)
         return kept
+
+    def _fell(self, stage: str, strategy: str, reason: str, example: TrainingExample) -> None:
+        self.ledger.reject(stage, strategy, reason)
+        self.rejected.add(stage, strategy, reason, query=example.query, response=example.response, weak=example.weak)
 
     @contextmanager
     def _in_flight(self, stage: str, strategy: str, examples: Collection[TrainingExample]) -> Iterator[None]:

@@ -16,6 +16,7 @@ from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.figures import Figures, peak_memory_bytes
 from ragtime.services.training_data_gen.ledger import GenerationMetrics, Performance, Quantiles, StageLedger
 from ragtime.services.training_data_gen.pipeline import Pipeline
+from ragtime.services.training_data_gen.rejected import RejectedCandidate
 from ragtime.services.training_data_gen.sources.items import Sources
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.staging import Staging
@@ -85,6 +86,10 @@ class Run:
     def sources(self) -> tuple[StageLedger, ...]:
         """Return what was read of each source."""
         return self._reading.counts()
+
+    def rejected(self) -> tuple[RejectedCandidate, ...]:
+        """Return some of the candidates that fell so far."""
+        return self._pipeline.rejected.candidates() if self._pipeline else ()
 
     def metrics(self) -> GenerationMetrics:
         """Return the account so far."""

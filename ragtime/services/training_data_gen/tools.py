@@ -19,7 +19,7 @@ from ragtime.utils.hashing import keyed_random
 from ragtime.utils.settings_hash import settings_hash
 from ragtime.utils.templates import PromptManager
 
-__all__ = ["Tools"]
+__all__ = ["Tools", "generator_identity"]
 
 _log = get_logger(__name__)
 _PROMPTS = ("condense-question", "paraphrase", "query-generation")
@@ -69,20 +69,12 @@ class Tools:
         """What results depend on besides the sources: settings and models."""
         passages = "" if self.encoder is None else self.encoder.fingerprint("passage")
         queries = "" if self.encoder is None else self.encoder.fingerprint("query")
-        return [self._hash, passages, queries, *self._writer]
+        return [self._hash, passages, queries, *generator_identity(self.generator, self.settings)]
 
     @property
     def can_be_told_again(self) -> bool:
         """Whether a later run with the same models can be told from one with others."""
         return self.generator is None or isinstance(getattr(self.generator, "model_name", None), str)
-
-    @property
-    def _writer(self) -> list[str]:
-        if self.generator is None:
-            return []
-        manager = PromptManager(settings=self.settings)
-        prompts = [manager.get(name).source.content_hash for name in _PROMPTS]
-        return [type(self.generator).__qualname__, str(getattr(self.generator, "model_name", "")), *prompts]
 
     def random(self, *purpose: Any) -> random.Random:
         """Return random numbers that depend on the seed and on what they are for, such as ``"crop"`` and an id."""
@@ -125,3 +117,20 @@ class Tools:
         """What was noted, sorted, for threads note in any order."""
         with self._lock:
             return tuple(sorted(self._notes))
+
+
+def generator_identity(generator: TextGenerator | None, settings: Settings) -> list[str]:
+    """Return what texts of a language model depend on, as far as it can be told: its kind, its name, the prompts.
+
+    Args:
+        generator: Writes; ``None`` where no language model is used.
+        settings: Say where prompts are.
+
+    Returns:
+        Names and hashes; none without a language model.
+    """
+    if generator is None:
+        return []
+    manager = PromptManager(settings=settings)
+    prompts = [manager.get(name).source.content_hash for name in _PROMPTS]
+    return [type(generator).__qualname__, str(getattr(generator, "model_name", "")), *prompts]

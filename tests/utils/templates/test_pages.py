@@ -23,7 +23,7 @@ from ragtime.errors import (
 )
 from ragtime.utils.templates import HTMLTemplateManager, TrustedHTML
 
-PACKAGED = ["base.html", "conversation.html", "error.html", "report.html", "template.html"]
+PACKAGED = ["base.html", "conversation.html", "error.html", "learning.html", "report.html", "template.html"]
 
 
 def _pages(tmp_path: Path, **files: str) -> HTMLTemplateManager:

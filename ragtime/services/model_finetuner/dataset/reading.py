@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from ragtime.errors import InvalidArgumentError
 from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
+from ragtime.records.training import Lineage, ids_by_kind
 from ragtime.services.model_finetuner.dataset.candidates import Candidate, from_example, from_tuple
 from ragtime.services.model_finetuner.dataset.files import open_training_file
 from ragtime.services.model_finetuner.dataset.rows import DataShape, Row
@@ -21,9 +22,6 @@ from ragtime.services.model_finetuner.dataset.shapes import shape_rows
 from ragtime.services.model_finetuner.dataset.tables import from_mapping
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.utils.hashing import content_hash
-
-if TYPE_CHECKING:
-    from ragtime.records.training import Lineage
 
 __all__ = ["ReadRows", "TrainingData", "read_rows"]
 
@@ -37,13 +35,6 @@ which gives dicts."""
 _log = get_logger(__name__)
 
 _KINDS = "TrainingExample, dicts, tuples or lists, or paths"
-_IDS = {"users": "user_id", "conversations": "conversation_id", "queries": "query_id", "models": "model_id"}
-_LISTS = {
-    "turns": "turn_ids",
-    "documents": "document_ids",
-    "feedback": "feedback_ids",
-    "examples": "example_ids",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +50,7 @@ class ReadRows:
         negatives_dropped: Negatives that were left out of rows, by reason.
         fingerprint: Hash of the rows and the shape, 64 hexadecimal digits; the same for the same rows in any order.
         dataset_ids: Data sets of ragtime that they come from, sorted.
-        lineage: Ids of what they come from, sorted, by kind: ``users``, ``conversations``, ``turns``, ``documents``,
-            ``queries``, ``feedback``, ``examples``, ``models``; kinds without any are left out.
+        lineage: Ids of what they come from, sorted, by kind; the kinds are those of ``ids_by_kind``, but for data sets.
     """
 
     rows: list[Row]
@@ -126,7 +116,7 @@ def read_rows(data: TrainingData) -> ReadRows:
         shaped = shape_rows([tidy.rows[one] for one in sorted(tidy.rows)], tidy.spare)
         if not shaped.rows:
             raise InvalidArgumentError(_nothing_left(tidy.dropped + shaped.dropped))
-        ids = _lineage(lineage for one in shaped.used for lineage in tidy.lineage.get(one, ()))
+        ids = ids_by_kind(lineage for one in shaped.used for lineage in tidy.lineage.get(one, ()))
         dropped = dict(sorted((tidy.dropped + shaped.dropped).items()))
         read = ReadRows(
             rows=shaped.rows,
@@ -285,17 +275,3 @@ def _fingerprint(rows: Iterable[Row], shape: DataShape) -> str:
     for row in rows:
         digest.update(json.dumps([row.id, *_content(row), row.weight, row.groups]).encode())
     return digest.hexdigest()
-
-
-def _lineage(known: Iterable[Lineage]) -> dict[str, set[str]]:
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for lineage in known:
-        if lineage.dataset_id is not None:
-            found["datasets"].add(lineage.dataset_id)
-        for kind, field in _IDS.items():
-            if getattr(lineage, field) is not None:
-                found[kind].add(getattr(lineage, field))
-        for kind, field in _LISTS.items():
-            if getattr(lineage, field):
-                found[kind].update(getattr(lineage, field))
-    return dict(found)

@@ -30,7 +30,10 @@ from ragtime.services.training_data_gen.sources.items import BadRecord, SourceCo
 from ragtime.services.training_data_gen.sources.times import EPOCH
 from ragtime.services.training_data_gen.sources.turns import rebuilt, turns_conversation
 
-__all__ = ["KeepsConversations", "conversation_reader"]
+__all__ = ["UNKNOWN_FORM", "KeepsConversations", "conversation_reader"]
+
+UNKNOWN_FORM = "record is no conversation of a known form"
+"""Why a record is rejected that has neither the fields of a known format nor turns in the field that was named."""
 
 _SUFFIXES = (".jsonl", ".ndjson")
 _EXPECTED = "a list of conversations or of their dicts, a path, or a ConversationManager"
@@ -242,7 +245,7 @@ def _format_of(record: Mapping[str, Any]) -> Format:
     if "conversations" in record:
         return "sharegpt"
     if not isinstance(messages, list | tuple):
-        raise UnusableError("record is no conversation of a known form")
+        raise UnusableError(UNKNOWN_FORM)
     contents = [one.get("content") for one in messages if isinstance(one, Mapping)]
     blocks = [block for content in contents if isinstance(content, list | tuple) for block in content]
     if "system" in record or any(isinstance(one, Mapping) and _is_anthropic(one) for one in blocks):

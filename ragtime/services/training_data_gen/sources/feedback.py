@@ -27,7 +27,7 @@ from ragtime.services.training_data_gen.sources.stars import RatingScale
 from ragtime.services.training_data_gen.sources.times import parse_time
 from ragtime.utils.hashing import content_hash
 
-__all__ = ["LONGEST_QUERY", "feedback_reader"]
+__all__ = ["LONGEST_QUERY", "RESERVED_FIELDS", "feedback_reader", "feedback_rows"]
 
 LONGEST_QUERY = 2000
 """Characters of a query. What is longer is a pasted document: nobody knows which part of it was the question, and a
@@ -37,10 +37,11 @@ _SUFFIXES = (".jsonl", ".ndjson", ".json")
 _EXPECTED = "a list of FeedbackRecord or dicts, a path, or a log with records() or custom_data(category)"
 _CATEGORY = "UserFeedback"  # under which the old modules logged ratings
 _NOBODY = ("", "unknown", "none", "null")  # what the old modules wrote for an id that they did not know
-_USED = frozenset(
+RESERVED_FIELDS = frozenset(
     {"feedback_id", "id", "_id", "query", "question", "response", "answer", "document_ids", "timestamp", "created_at"}
     | {"user_id", "conversation_id", "session_id", "metadata"}
 )
+"""Fields of a record that are read by their own names, and therefore hold no rating."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,30 @@ def feedback_reader(
     return partial(_read_items, repeatable(given, "feedback", _EXPECTED), options)
 
 
+def feedback_rows(path: Path, rating_field: str) -> Iterator[Mapping[str, Any]]:
+    """Read the records of a file as they are, those in the entries of a log taken out of them.
+
+    Args:
+        path: The file.
+        rating_field: Name of the field with the rating.
+
+    Yields:
+        The objects; what is none is left out.
+    """
+    for _, record in _records(path):
+        try:
+            row, _ = _unwrapped(record, rating_field)
+        except UnusableError:
+            continue
+        yield row
+
+
+def _records(path: Path) -> Iterator[tuple[str, object]]:
+    return (read_json_list if path.suffix.lower() == ".json" else read_json_lines)(path, path.name)
+
+
 def _read_file(path: Path, options: _Options) -> Iterator[FeedbackRecord | BadRecord]:
-    read = read_json_list if path.suffix.lower() == ".json" else read_json_lines
-    yield from _read_records(read(path, path.name), options)
+    yield from _read_records(_records(path), options)
 
 
 def _read_log(read: Callable[[], Iterable[object]], options: _Options) -> Iterator[FeedbackRecord | BadRecord]:
@@ -107,7 +129,7 @@ def _feedback(record: object, options: _Options) -> FeedbackRecord:
     row, key = _unwrapped(record, options.field)
     query = _query(row)
     stars = options.scale.stars(row.get(options.field))
-    used = _USED | {options.field}
+    used = RESERVED_FIELDS | {options.field}
     metadata = {str(name): value for name, value in row.items() if name not in used}
     if isinstance(row.get("metadata"), Mapping):
         metadata |= row["metadata"]

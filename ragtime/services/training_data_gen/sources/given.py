@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -28,6 +28,16 @@ __all__ = [
 T = TypeVar("T", bound=BaseModel)
 
 _NAMED_PATH = 200  # characters; a longer "path" is a text of somebody, and stands in no message
+_LONGEST_LINE = 64 * 2**20  # bytes; a file without line breaks must not fill the memory
+_TOO_LONG = "line has 64 MiB or more"
+_MARKS: Mapping[bytes, str] = {
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard; unpack it",
+    b"\xff\xfe": "text in UTF-16; save it in UTF-8",
+    b"\xfe\xff": "text in UTF-16; save it in UTF-8",
+}
+"""How files begin that look like what they are not, what they are, and what to do."""
+_LONGEST_MARK = max(map(len, _MARKS))
 
 
 class UnusableError(ValueError):
@@ -59,19 +69,29 @@ def as_path(given: object, argument: str, *, suffixes: Iterable[str] = (), folde
     what = f"a file that ends with {', '.join(known)}" + (", or a folder" if folder else "")
     try:
         is_folder = path.is_dir()
-        if not is_folder:
-            with path.open("rb"):
-                pass
+        unusable = None if is_folder else _unusable(path)
     except FileNotFoundError:
         message = f"{argument}: there is no file or folder {_named(path)}; a text is taken as a path: give {what}"
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or "it is no path"
         message = f"{argument}: cannot read {_named(path)} ({told}); give {what}, or a list"
     else:
-        if folder if is_folder else path.suffix.lower() in known:
+        if unusable is not None:
+            message = f"{argument}: {_named(path)} is {unusable}, and give {what}"
+        elif folder if is_folder else path.suffix.lower() in known:
             return path
-        message = f"{argument}: found the {'folder' if is_folder else 'file'} {_named(path)}; expected {what}"
+        else:
+            message = f"{argument}: found the {'folder' if is_folder else 'file'} {_named(path)}; expected {what}"
     raise InvalidArgumentError(message)
+
+
+def _unusable(path: Path) -> str | None:
+    """Say what a file is that no reader takes, and what to do; ``None`` for any other."""
+    if path.exists() and not path.is_file():  # to open a pipe would wait for whoever writes into it
+        return "no regular file, and sources are read more than once; write it to one"
+    with path.open("rb") as file:
+        start = file.read(_LONGEST_MARK)
+    return next((told for mark, told in _MARKS.items() if start.startswith(mark)), None)
 
 
 def _named(path: Path) -> str:
@@ -111,7 +131,7 @@ def numbered(items: Iterable[object], name: str) -> Iterator[tuple[str, object]]
 
 
 def read_json_lines(path: Path, name: str) -> Iterator[tuple[str, object]]:
-    """Read JSON objects, one a line; a line that is none costs no other.
+    """Read JSON objects, one a line; a line that is none, or of 64 MiB and more, costs no other.
 
     Args:
         path: The file, in UTF-8.
@@ -122,12 +142,25 @@ def read_json_lines(path: Path, name: str) -> Iterator[tuple[str, object]]:
     """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    where = f"{name}, line {number}"
+            for number, line in enumerate(_lines(file), start=1):
+                where = f"{name}, line {number}"
+                if line is None:
+                    yield where, BadRecord(_TOO_LONG, where)
+                elif line.strip():
                     yield where, _parsed(line, where)
     except OSError:
         yield name, BadRecord("file cannot be read", name)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """Yield the lines of a file, ``None`` for one that is too long, and never hold more than the longest allowed."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) < _LONGEST_LINE or line.endswith(b"\n"):
+            yield line
+            continue
+        while (rest := file.readline(_LONGEST_LINE)) and not rest.endswith(b"\n"):
+            pass
+        yield None
 
 
 def _parsed(line: bytes, where: str) -> dict[str, Any] | BadRecord:

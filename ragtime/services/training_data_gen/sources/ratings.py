@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from ragtime.config.settings import Settings
 from ragtime.errors import InvalidArgumentError
+from ragtime.records.training import Rater
 from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.sources.items import FeedbackRecord
 
@@ -38,6 +39,7 @@ class MergedRating(NamedTuple):
         votes: How many ratings there are.
         verdict: ``good`` or ``bad`` by the thresholds of the settings, or ``undecided``.
         feedback_ids: The ratings, by id.
+        raters: Who gave them, each once; one without ids stands for all of whom nobody knows who they are.
     """
 
     query: str
@@ -48,6 +50,7 @@ class MergedRating(NamedTuple):
     votes: int
     verdict: Verdict
     feedback_ids: tuple[str, ...]
+    raters: tuple[Rater, ...] = ()
 
 
 class _Vote(NamedTuple):
@@ -55,6 +58,8 @@ class _Vote(NamedTuple):
     time: float | None  # seconds since 1970
     stars: float
     share: float
+    user_id: str | None
+    conversation_id: str | None
 
 
 class _Votes(NamedTuple):
@@ -75,7 +80,7 @@ def merge_ratings(
     document counts most. A rating counts half as much for every 90 days of its age. One without a time is as old as
     the oldest. The order of the records changes nothing.
 
-    All ratings are in memory, without their texts; a query and document that were rated once take some 700 bytes, the
+    All ratings are in memory, without their texts; a query and document that were rated once take some 850 bytes, the
     query included.
 
     Args:
@@ -110,7 +115,8 @@ def _sort_in(groups: dict[bytes, _Votes], record: FeedbackRecord) -> None:
     time = None if record.created_at is None else record.created_at.timestamp()
     answers: list[tuple[str | None, str | None]] = [(document, None) for document in record.document_ids]
     for rank, (document_id, response) in enumerate(answers or [(None, record.response)], start=1):
-        vote = _Vote(record.id, time, record.stars, 1 / math.log2(1 + rank))
+        share = 1 / math.log2(1 + rank)
+        vote = _Vote(record.id, time, record.stars, share, record.user_id, record.conversation_id)
         # A rating without documents is of its answer; the same question may have had many.
         key = _key(normalize_text(record.query), document_id, None if response is None else normalize_text(response))
         newest = (-math.inf if time is None else time, record.query, response or "")
@@ -129,7 +135,8 @@ def _key(query: str, document_id: str | None, response: str | None) -> bytes:
 
 
 def _merged(group: _Votes, settings: Settings, reference: float, oldest: float) -> MergedRating:
-    votes = list(set(group.votes))  # logs repeat themselves; fsum is exact, so that no order matters
+    # Logs repeat themselves, be it without the user; fsum is exact, so that no order matters.
+    votes = list({(vote.feedback_id, vote.time, vote.stars, vote.share): vote for vote in group.votes}.values())
     weights = [
         vote.share * 0.5 ** (max(0.0, reference - (oldest if vote.time is None else vote.time)) / _HALF_LIFE_SECONDS)
         for vote in votes
@@ -149,7 +156,14 @@ def _merged(group: _Votes, settings: Settings, reference: float, oldest: float) 
         len(votes),
         _verdict(stars, len(votes), settings),
         ids,
+        _raters(group.votes),
     )
+
+
+def _raters(votes: Iterable[_Vote]) -> tuple[Rater, ...]:
+    """Return who gave some ratings, each once, sorted."""
+    found = sorted({(vote.user_id or "", vote.conversation_id or "") for vote in votes})
+    return tuple(Rater(user_id=user or None, conversation_id=conversation or None) for user, conversation in found)
 
 
 def _verdict(stars: float, votes: int, settings: Settings) -> Verdict:

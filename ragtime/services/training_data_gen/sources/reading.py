@@ -18,7 +18,7 @@ from ragtime.services.training_data_gen.sources.items import (
     Sources,
 )
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "read_records"]
 
 T = TypeVar("T")
 _READ = "read"
@@ -100,7 +100,7 @@ class Reading:
         if counting:
             self._ledger.keep(_READ, kind, 0)  # so that a source that holds nothing is named, too
         bad = 0
-        for record in _named(kind, source):
+        for record in read_records(kind, source):
             if isinstance(record, BadRecord):
                 bad += 1
                 if counting:
@@ -113,8 +113,19 @@ class Reading:
             yield record
 
 
-def _named(kind: str, source: Callable[[], Iterator[T]]) -> Iterator[T]:
-    """Name the source in errors that are not the library's, such as those of a caller's own iterable or store."""
+def read_records(kind: str, source: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Read a source, and name it in errors that are not the library's, such as those of a caller's own iterable.
+
+    Args:
+        kind: Its kind, such as ``documents``.
+        source: Reads it.
+
+    Yields:
+        The records, those that cannot be used included.
+
+    Raises:
+        GenerationError: The source cannot be read; the error that it raised is the cause.
+    """
     try:
         yield from source()
     except RagtimeError:

@@ -3,6 +3,7 @@
 from ragtime.services.training_data_gen.strategies import (  # each registers itself
     augmentation,
     conversation_based,
+    given_examples,
     negative_sampling,
     query_based,
     synthetic,
@@ -25,6 +26,7 @@ __all__ = [
     "augmentation",
     "conversation_based",
     "get_strategy",
+    "given_examples",
     "negative_sampling",
     "query_based",
     "register_strategy",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragtime.errors import GenerationError
+from ragtime.records.training import Lineage, Rater
 from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.mining import MiningOptions, MiningTask, mine_negatives
@@ -76,6 +77,7 @@ class NegativeSamplingStrategy:
                     passages.of_texts(example.negatives) & (queries[number].excluded - queries[number].bad)
                 ),
                 "bad": sorted(queries[number].bad),
+                "rated_by": _rated_by(queries[number], judged),
                 **found[number],
             }
         yield from rejected_units(fallen)
@@ -83,6 +85,16 @@ class NegativeSamplingStrategy:
     def make(self, units: Sequence[Unit], tools: Tools) -> list[list[Outcome]]:
         """Put query, passage and negatives together; see ``Strategy``."""
         return [[_made(unit, tools)] for unit in units]
+
+
+def _rated_by(query: KnownQuery, judged: JudgedPassages) -> dict[str, Any]:
+    """Return whose ratings tell which passages are bad, by their ids."""
+    found = {one: judged.rated_by(query.text, one) for one in sorted(query.bad)}
+    return {
+        one: {"feedback_ids": list(by.feedback_ids), "raters": [rater.model_dump() for rater in by.raters]}
+        for one, by in found.items()
+        if by.feedback_ids
+    }
 
 
 def _further(sources: Reading, tools: Tools) -> Iterator[TrainingExample]:
@@ -191,10 +203,10 @@ def _made(unit: Mapping[str, Any], tools: Tools) -> Outcome:
 
     for text in example.negatives:
         add(text, by_text.get(normalize_text(text)), None, "given")
-    further = 0
+    further: list[str] = []
     for one in unit["bad"]:
-        if further < _MOST_BAD:
-            further += add(documents[one].content, one, None, "rated bad")
+        if len(further) < _MOST_BAD and add(documents[one].content, one, None, "rated bad"):
+            further.append(one)
     for one in mined:
         add(documents[one["id"]].content, one["id"], one["score"], one["grade"])
     if not chosen:
@@ -212,7 +224,23 @@ def _made(unit: Mapping[str, Any], tools: Tools) -> Outcome:
             "negatives": tuple(text for text, _ in chosen.values()),
             "strategy": NegativeSamplingStrategy.name,
             "metadata": {**example.metadata, **metadata},
-            "lineage": example.lineage.model_copy(update={"example_ids": (example.id,)}),
+            "lineage": _lineage(example, [unit["rated_by"][one] for one in further if one in unit["rated_by"]]),
+        }
+    )
+
+
+def _lineage(example: TrainingExample, rated_by: Sequence[Mapping[str, Any]]) -> Lineage:
+    """Return the lineage of an example whose further negatives were rated so."""
+    own = example.lineage
+    feedback = (*own.feedback_ids, *(one for rated in rated_by for one in rated["feedback_ids"]))
+    raters = (*own.raters, *(Rater(**one) for rated in rated_by for one in rated["raters"]))
+    itself = None if own.conversation_id is None else (own.user_id, own.conversation_id)
+    others = (one for one in raters if (one.user_id, one.conversation_id) != itself)
+    return own.model_copy(
+        update={
+            "example_ids": (example.id,),
+            "feedback_ids": tuple(dict.fromkeys(feedback)),
+            "raters": tuple(dict.fromkeys(others)),
         }
     )
 

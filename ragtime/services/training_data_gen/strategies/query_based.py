@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ragtime.errors import GenerationError
+from ragtime.records.training import Rater
 from ragtime.services.training_data_gen.dedup.shingles import normalize_text
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources.items import JudgedQuery
@@ -77,6 +78,8 @@ def _unit(text: str, query: JudgedQuery | None, best_grade: int, ratings: Sequen
                 "votes": rating.votes,
                 "verdict": rating.verdict,
                 "feedback_ids": list(rating.feedback_ids),
+                "raters": [rater.model_dump() for rater in rating.raters],
+                "wrote_query": query is None and rating.query == text,
             }
             for rating in ratings
         ],
@@ -91,7 +94,7 @@ class _Known:
     weight: float
     metadata: dict[str, Any]
     judged: bool
-    feedback_ids: list[str] = field(default_factory=list)
+    ratings: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 class _Query:
@@ -110,7 +113,7 @@ class _Query:
     def outcomes(self) -> list[Outcome]:
         self._read_judgements()
         self._read_ratings()
-        made = [self._passage_example(one, self._negatives, label=1.0) for one in self._good.values()]
+        made = [self._passage_example(one, self._wrong, label=1.0) for one in self._good.values()]
         if made:
             self._rejected += [Rejected("a good rating names no known document") for _ in self._lost]
         else:
@@ -162,11 +165,11 @@ class _Query:
         weight = share * max(_LEAST_WEIGHT, min(1.0, rating["weight"]))
         metadata = {"stars": stars, "votes": rating["votes"]}
         known = same.setdefault(key, _Known(passage, weight, metadata, judged=False))
-        known.feedback_ids += rating["feedback_ids"]
+        known.ratings.append(rating)
 
     @property
-    def _negatives(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.passage.document.content for one in self._bad.values()))
+    def _wrong(self) -> list[_Known]:
+        return list(self._bad.values())
 
     # --- what has to be found -----------------------------------------------------------------------------------
 
@@ -195,13 +198,13 @@ class _Query:
 
     # --- examples -----------------------------------------------------------------------------------------------
 
-    def _passage_example(self, known: _Known, negatives: tuple[str, ...], *, label: float) -> TrainingExample:
+    def _passage_example(self, known: _Known, wrong: Sequence[_Known], *, label: float) -> TrainingExample:
         part_of = known.passage.part_of
         return self._example(
             known.passage.document.content,
             (known.passage.document.id,),
-            negatives,
-            known.feedback_ids,
+            wrong,
+            known.ratings,
             label=label,
             weight=known.weight * (_GUESSED if known.passage.guessed else 1.0),
             weak=known.passage.guessed,
@@ -213,8 +216,8 @@ class _Query:
         return self._example(
             passage.document.content,
             (passage.document.id,),
-            self._negatives,
-            rating.get("feedback_ids", ()),
+            self._wrong,
+            [rating] if rating else [],
             weight=_GUESSED * rating.get("stars", _BEST) / _BEST,
             weak=True,
             metadata={**stars, "recovered": passage.by},
@@ -224,8 +227,8 @@ class _Query:
         return self._example(
             answer,
             (),
-            self._negatives,
-            rating["feedback_ids"],
+            self._wrong,
+            [rating],
             weight=_GUESSED * rating["stars"] / _BEST,
             weak=True,
             metadata={"kind": "answer", "stars": rating["stars"], "votes": rating["votes"]},
@@ -235,24 +238,33 @@ class _Query:
         self,
         response: str,
         document_ids: tuple[str, ...],
-        negatives: tuple[str, ...],
-        feedback_ids: Sequence[str],
+        wrong: Sequence[_Known],
+        ratings: Sequence[Mapping[str, Any]],
         **fields: Any,
     ) -> TrainingExample:
         query_id = self._unit["query_id"]
+        bad = [one for one in wrong if one.passage.document.content != response]
+        told = [*ratings, *(rating for one in bad for rating in one.ratings)]
+        told += self._writers(told)
         return TrainingExample(
             query=self._text,
             response=response,
-            negatives=tuple(one for one in negatives if one != response),
+            negatives=tuple(dict.fromkeys(one.passage.document.content for one in bad)),
             strategy=QueryBased.name,
             lineage=self._tools.lineage(
                 source="feedback" if query_id is None else "queries",
                 document_ids=document_ids,
                 query_id=query_id,
-                feedback_ids=tuple(dict.fromkeys(feedback_ids)),
+                feedback_ids=tuple(dict.fromkeys(one for rating in told for one in rating["feedback_ids"])),
+                raters=tuple(dict.fromkeys(Rater(**one) for rating in told for one in rating["raters"])),
             ),
             **fields,
         )
+
+    def _writers(self, told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return the ratings whose wording of the query was taken, where none of those that count has it."""
+        wrote = [rating for rating in self._unit["ratings"] if rating["wrote_query"]]
+        return [] if any(rating in wrote for rating in told) else wrote[:1]
 
 
 register_strategy(QueryBased.name, QueryBased)

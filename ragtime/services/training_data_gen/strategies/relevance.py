@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ragtime.records.training import Lineage, Rater
 from ragtime.services.training_data_gen.corpus import Corpus
 from ragtime.services.training_data_gen.dedup import group_near_duplicates
 from ragtime.services.training_data_gen.dedup.shingles import Offsets, normalize_text
@@ -14,7 +15,7 @@ from ragtime.utils.hashing import text_hash
 if TYPE_CHECKING:
     from ragtime.records.retrieval import Document
 
-__all__ = ["JudgedPassages", "KnownPassages", "KnownQuery"]
+__all__ = ["JudgedPassages", "KnownPassages", "KnownQuery", "RatedBy"]
 
 
 class KnownPassages:
@@ -87,6 +88,18 @@ class KnownQuery(NamedTuple):
     group: int
 
 
+class RatedBy(NamedTuple):
+    """Whose ratings tell that a passage does not answer a query.
+
+    Attributes:
+        feedback_ids: The ratings, sorted.
+        raters: Who gave them, sorted.
+    """
+
+    feedback_ids: tuple[str, ...]
+    raters: tuple[Rater, ...]
+
+
 class JudgedPassages:
     """Gathers what examples say about queries and passages."""
 
@@ -96,14 +109,43 @@ class JudgedPassages:
         self._texts: dict[str, str] = {}
         self._positives: dict[str, set[str]] = {}
         self._bad: dict[str, set[str]] = {}
+        self._rated: dict[tuple[str, str], list[Lineage]] = {}
 
     def add(self, example: TrainingExample) -> None:
         """Learn from an example: its passage fits its query, or does not, and its negatives do not."""
         key = normalize_text(example.query)
         self._texts[key] = min(example.query, self._texts.get(key, example.query))
-        group = self._positives if example.is_positive else self._bad
-        group.setdefault(key, set()).update(self._passages.named(example))
-        self._bad.setdefault(key, set()).update(self._passages.of_texts(example.negatives))
+        named, bad = self._passages.named(example), self._passages.of_texts(example.negatives)
+        if example.is_positive:
+            self._positives.setdefault(key, set()).update(named)
+        else:
+            bad = bad | named
+        self._bad.setdefault(key, set()).update(bad)
+        if example.lineage.feedback_ids:
+            for one in bad:
+                self._rated.setdefault((key, one), []).append(example.lineage)
+
+    def rated_by(self, query: str, passage: str) -> RatedBy:
+        """Return whose ratings tell that a passage does not answer a query; none where it was judged so.
+
+        Args:
+            query: The query.
+            passage: Id of the passage.
+
+        Returns:
+            All ratings that the examples which say so were made of.
+        """
+        found = self._rated.get((normalize_text(query), passage), ())
+        raters = {rater for lineage in found for rater in lineage.raters}
+        raters |= {
+            Rater(user_id=one.user_id, conversation_id=one.conversation_id)
+            for one in found
+            if one.conversation_id is not None
+        }
+        return RatedBy(
+            tuple(sorted({one for lineage in found for one in lineage.feedback_ids})),
+            tuple(sorted(raters, key=lambda one: (one.user_id or "", one.conversation_id or ""))),
+        )
 
     def queries(self) -> list[KnownQuery]:
         """Return the queries that have a positive, by their normalised texts."""

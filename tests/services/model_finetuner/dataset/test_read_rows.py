@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragtime.errors import InvalidArgumentError
+from ragtime.records.training import Lineage, Rater
 from ragtime.services.model_finetuner.dataset import ReadRows, read_rows
-from ragtime.services.training_data_gen import Lineage, TrainingExample
+from ragtime.services.training_data_gen import TrainingExample
 from tests.services.training_data_gen.test_example import EXAMPLES
 
 PAIR = ("How long?", "30 days.")
@@ -57,6 +58,19 @@ def test_examples_become_rows() -> None:
         "conversations": ("c1",),
         "turns": ("t1", "t2"),
         "documents": ("d7",),
+    }
+
+
+def test_raters_are_among_the_users() -> None:
+    lineage = Lineage(
+        feedback_ids=("f1",), raters=(Rater(user_id="bob", conversation_id="c2"), Rater()), context_turn_ids=("t0",)
+    )
+    read = read_rows([TrainingExample(query=PAIR[0], response=PAIR[1], lineage=lineage)])
+    assert read.lineage == {
+        "users": ("bob",),
+        "conversations": ("c2",),
+        "context_turns": ("t0",),
+        "feedback": ("f1",),
     }
 
 

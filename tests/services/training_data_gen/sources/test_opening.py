@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from ragtime.config.settings import Settings
 from ragtime.data import sample_retrieval_set
 from ragtime.errors import InvalidArgumentError
 from ragtime.records import Document, RetrievalSet
+from ragtime.services.training_data_gen.sources import BadRecord
 from ragtime.services.training_data_gen.sources.opening import SourceOptions, open_sources
 from tests.services.training_data_gen.sources.reading import KINDS, given_kinds, read
 
@@ -113,3 +116,44 @@ def test_a_retrieval_set_of_queries_brings_its_documents() -> None:
 def test_an_option_that_is_no_name_is_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidArgumentError, match=name):
         SourceOptions(**{name: value})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\x1f\x8b\x08\x00", "compressed by gzip; unpack it"),
+        (b"\x28\xb5\x2f\xfd\x00", "compressed by Zstandard; unpack it"),
+        ("{}".encode("utf-16"), "text in UTF-16; save it in UTF-8"),
+        (b"\xfe\xff\x00{", "text in UTF-16; save it in UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("name", ["data.jsonl", "data.jsonl.gz"])
+def test_a_file_that_only_looks_like_one_is_refused(
+    kind: str, start: bytes, what: str, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(InvalidArgumentError, match=rf"^{kind}: .*{name}' is {what}, and give a file that ends with"):
+        open_sources(Settings(), **{kind: tmp_path / name})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pipe_is_refused_and_not_waited_for(kind: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(InvalidArgumentError, match=rf"^{kind}: .* is no regular file"):
+        open_sources(Settings(), **{kind: tmp_path / "pipe.jsonl"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_without_end_is_rejected_and_costs_no_other(kind: str, tmp_path: Path) -> None:
+    good = {"text": "A text.", "query": "q?", "response": "r", "rating": 4, "turns": [{"role": "user", "text": "hm"}]}
+    if kind == "examples":
+        good = {"query": "q?", "response": "r"}
+    with (tmp_path / "data.jsonl").open("wb") as file:
+        file.truncate(65 * 2**20)  # a hole, which takes no room on the disk
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + json.dumps(good).encode() + b"\n")
+    source = getattr(open_sources(Settings(), **{kind: tmp_path / "data.jsonl"}), kind)
+    bad, used = source()
+    assert bad == BadRecord("line has 64 MiB or more", "data.jsonl, line 1")
+    assert not isinstance(used, BadRecord)

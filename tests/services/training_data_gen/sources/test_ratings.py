@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ragtime.config.settings import Settings
 from ragtime.errors import InvalidArgumentError
+from ragtime.records.training import Rater
 from ragtime.services.training_data_gen.sources import FeedbackRecord
 from ragtime.services.training_data_gen.sources.ratings import HALF_LIFE, MergedRating, merge_ratings
 from tests.services.training_data_gen.sources.reading import small_settings
@@ -123,3 +124,12 @@ def test_the_order_changes_no_bit_and_no_conflict_is_left(records: list[Feedback
     assert len(set(keys)) == len(keys)
     assert all(1 <= one.stars <= 5 and one.weight >= 0 for one in merged)
     assert {key for one in merged for key in one.feedback_ids} == {record.id for record in records}
+
+
+def test_who_has_rated_is_told_once_in_any_order() -> None:
+    cleo = _rated(1, 5, "d", user_id="cleo", conversation_id="c9")
+    records = [cleo, _rated(2, 3, "d", user_id="ann"), _rated(3, 4, "d", user_id="ann"), _rated(4, 4, "d"), cleo]
+    (merged,) = _merged(*records)
+    assert merged.raters == (Rater(), Rater(user_id="ann"), Rater(user_id="cleo", conversation_id="c9"))
+    assert merged.votes == 4  # a log that repeats itself counts once
+    assert _merged(*records[::-1]) == [merged]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ragtime.config.settings import Settings
 from ragtime.errors import GenerationError
 from ragtime.records import Document
+from ragtime.records.training import Rater
 from ragtime.services.training_data_gen.corpus import Corpus
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources import FeedbackRecord, JudgedQuery, Sources
@@ -124,9 +125,46 @@ def test_ratings_are_labels(make_tools: MakeTools) -> None:
     (made,) = examples(found)
     assert (made.response, made.negatives) == (CORPUS["drum"], (CORPUS["travel"],))
     assert (made.weight, made.label, made.metadata) == (1.0, 1.0, {"stars": 5.0, "votes": 1})
-    assert made.lineage.feedback_ids == ("f1",)
+    assert made.lineage.feedback_ids == ("f1", "f2")  # the good one, and the one that gave it its negative
     assert made.lineage.source == "feedback"
     assert reasons(found) == {"the rating is neither good nor bad": 1}
+
+
+def test_who_has_rated_is_noted(make_tools: MakeTools) -> None:
+    """Whoever gave a rating that made the example or one of its negatives; those of the same rating once."""
+    ratings = [
+        rating(1, 5, "drum", user_id="cleo", conversation_id="c9"),
+        rating(2, 4, "drum", user_id="ann"),
+        rating(3, 5, "drum", user_id="ann"),
+        rating(4, 1, "travel", user_id="dora"),
+        rating(5, 3, "filter", user_id="nobody's"),
+    ]
+    (made,) = examples(outcomes(make_tools(), feedback=ratings))
+    assert made.lineage.raters == (
+        Rater(user_id="ann"),
+        Rater(user_id="cleo", conversation_id="c9"),
+        Rater(user_id="dora"),
+    )
+    assert made.lineage.user_id is None
+
+
+def test_of_a_rating_without_a_user_it_is_noted_that_nobody_knows_whose_it_is(make_tools: MakeTools) -> None:
+    (made,) = examples(outcomes(make_tools(), feedback=[rating(1, 5, "drum")]))
+    assert made.lineage.raters == (Rater(),)
+    (judged_alone,) = examples(outcomes(make_tools(), [judged("drum care", drum=1)]))
+    assert judged_alone.lineage.raters == ()
+
+
+def test_whoever_has_worded_the_query_is_noted(make_tools: MakeTools) -> None:
+    """Though the rating counts for nothing: its words stand in the example as they were typed."""
+    ratings = [
+        rating(1, 5, "drum", user_id="cleo"),
+        rating(2, 3, "filter", query="HOW to clean it", user_id="ann"),
+    ]
+    (made,) = examples(outcomes(make_tools(), feedback=ratings))
+    assert made.query == "HOW to clean it"
+    assert made.lineage.raters == (Rater(user_id="cleo"), Rater(user_id="ann"))
+    assert made.lineage.feedback_ids == ("f1", "f2")
 
 
 def test_thresholds_are_those_of_the_settings(make_tools: MakeTools) -> None:

@@ -25,10 +25,12 @@ _KEPT = (  # what a variation has from its example: all but how and when that wa
     "user_id",
     "conversation_id",
     "turn_ids",
+    "context_turn_ids",
     "document_ids",
     "span",
     "query_id",
     "feedback_ids",
+    "raters",
     "dataset_id",
 )
 _LOST = Rejected("the variation no longer finds its passage")

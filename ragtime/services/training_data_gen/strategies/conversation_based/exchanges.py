@@ -35,28 +35,29 @@ def questions_of(conversation: SourceConversation) -> Iterator[dict[str, Any]]:
     for turn in turns.values():
         question = turn.interaction
         if question.role == "user":
+            before = _context(turn, turns)
             yield {
                 "user_id": conversation.head.user_id,
                 "conversation_id": conversation.head.id,
                 "forked_from": conversation.head.fork.conversation_id if conversation.head.fork else None,
                 "turn_id": question.id,
                 "question": question.content,
-                "context": _context(turn, turns),
+                "context": [[one.role, one.content.strip()[:_CONTEXT_CHARACTERS]] for one in before],
+                "context_turn_ids": [one.id for one in before],
                 "answers": [_told(answer) for answer in _answers(question.id, children)],
             }
 
 
-def _context(turn: StoredTurn, turns: Mapping[str, StoredTurn]) -> list[list[str]]:
-    """Return role and text of the last turns before one, the oldest first."""
-    found: list[list[str]] = []
+def _context(turn: StoredTurn, turns: Mapping[str, StoredTurn]) -> list[Interaction]:
+    """Return the last turns before one that say something, the oldest first."""
+    found: list[Interaction] = []
     passed = {turn.interaction.id}
     parent = turn.parent_id
     while parent is not None and parent in turns and parent not in passed and len(found) < _CONTEXT_TURNS:
         passed.add(parent)
         before = turns[parent]
-        text = before.interaction.content.strip()
-        if text and (before.interaction.role == "user" or _is_answer(before.interaction)):
-            found.append([before.interaction.role, text[:_CONTEXT_CHARACTERS]])
+        if before.interaction.content.strip() and (before.interaction.role == "user" or _is_answer(before.interaction)):
+            found.append(before.interaction)
         parent = before.parent_id
     return found[::-1]
 
@@ -88,4 +89,5 @@ def _told(answer: Interaction) -> dict[str, Any]:
         "document_ids": list(dict.fromkeys(answer.document_ids)),
         "stars": answer.stars,
         "feedback_ids": [one.id for one in answer.feedback],
+        "raters": sorted({one.by for one in answer.feedback if one.by is not None}),
     }

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ragtime.errors import GenerationError
+from ragtime.records.training import Rater
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources.reading import Reading
 from ragtime.services.training_data_gen.strategies.base import Outcome, Rejected, Unit, register_strategy
@@ -61,6 +62,7 @@ class _Answer:
     document_ids: tuple[str, ...]
     stars: float | None
     feedback_ids: tuple[str, ...]
+    raters: tuple[str, ...]
     verdict: str | None
 
     @property
@@ -134,6 +136,7 @@ class _Question:
             document_ids=tuple(told["document_ids"]),
             stars=stars,
             feedback_ids=tuple(told["feedback_ids"]),
+            raters=tuple(told["raters"]),
             verdict=verdict,
         )
 
@@ -163,9 +166,9 @@ class _Question:
                 (good if answer.usable else bad).setdefault(one.passage.document.id, one)
         # A bad answer to the same question does not show that its document is wrong when a good one draws on it.
         bad = {key: one for key, one in bad.items() if key not in good}
-        negatives = tuple(dict.fromkeys(one.passage.document.content for one in bad.values()))
-        made: list[Outcome] = [self._passage_example(one, negatives, label=1.0) for one in good.values()]
-        made.extend(self._answer_example(one, negatives) for one in uncited)
+        wrong = list(bad.values())
+        made: list[Outcome] = [self._passage_example(one, wrong, label=1.0) for one in good.values()]
+        made.extend(self._answer_example(one, wrong) for one in uncited)
         if not made:
             made.extend(self._passage_example(one, (), label=0.0) for one in bad.values())
         return [*made, *rejected]
@@ -174,26 +177,28 @@ class _Question:
         found = (named_passage(one, self._text, answer.text, self._tools) for one in answer.document_ids)
         return [_Cited(passage, answer) for passage in found if passage is not None]
 
-    def _passage_example(self, cited: _Cited, negatives: tuple[str, ...], *, label: float) -> TrainingExample:
+    def _passage_example(self, cited: _Cited, wrong: Sequence[_Cited], *, label: float) -> TrainingExample:
         answer, passage = cited.answer, cited.passage
+        bad = [one for one in wrong if one.passage.document.content != passage.document.content]
         metadata: dict[str, Any] = {} if passage.part_of is None else {"part_of": passage.part_of}
         return self._example(
-            [answer],
+            [answer, *(one.answer for one in bad)],
             response=passage.document.content,
             document_ids=(passage.document.id,),
-            negatives=tuple(one for one in negatives if one != passage.document.content),
+            negatives=_texts(bad),
             label=label,
             weight=(answer.weight if label else answer.weight_as_bad) * (_GUESSED if passage.guessed else 1.0),
             weak=passage.guessed,
             metadata=metadata,
         )
 
-    def _answer_example(self, answer: _Answer, negatives: tuple[str, ...]) -> TrainingExample:
+    def _answer_example(self, answer: _Answer, wrong: Sequence[_Cited]) -> TrainingExample:
+        bad = [one for one in wrong if one.passage.document.content != answer.text]
         return self._example(
-            [answer],
+            [answer, *(one.answer for one in bad)],
             response=answer.text,
             document_ids=answer.document_ids,
-            negatives=tuple(one for one in negatives if one != answer.text),
+            negatives=_texts(bad),
             weight=answer.weight * _GUESSED,
             weak=True,
             metadata={"kind": "answer"},
@@ -242,6 +247,7 @@ class _Question:
             metadata["forked_from"] = self._unit["forked_from"]
         if answers[0].stars is not None:
             metadata.setdefault("stars", answers[0].stars)
+        others = {one for answer in answers for one in answer.raters} - {self._unit["user_id"]}
         return TrainingExample(
             query=query,
             context=as_text(self._context) or None,
@@ -251,12 +257,19 @@ class _Question:
                 source="conversations",
                 user_id=self._unit["user_id"],
                 conversation_id=self._unit["conversation_id"],
-                turn_ids=(self._unit["turn_id"], *(one.turn_id for one in answers)),
+                turn_ids=(self._unit["turn_id"], *dict.fromkeys(one.turn_id for one in answers)),
+                context_turn_ids=tuple(self._unit["context_turn_ids"]),
                 document_ids=document_ids,
                 feedback_ids=tuple(dict.fromkeys(one for answer in answers for one in answer.feedback_ids)),
+                raters=tuple(Rater(user_id=one) for one in sorted(others)),
             ),
             **fields,
         )
+
+
+def _texts(cited: Sequence[_Cited]) -> tuple[str, ...]:
+    """Return the passages, each once."""
+    return tuple(dict.fromkeys(one.passage.document.content for one in cited))
 
 
 register_strategy(ConversationBased.name, ConversationBased)

@@ -17,6 +17,7 @@ from ragtime.config.settings import Settings
 from ragtime.errors import BackendCancelledError, BackendError, GenerationError
 from ragtime.records import Document
 from ragtime.records.conversation import ConversationHead, Feedback, Interaction, StoredTurn, ToolCall
+from ragtime.records.training import Rater
 from ragtime.services.training_data_gen.corpus import Corpus
 from ragtime.services.training_data_gen.example import TrainingExample
 from ragtime.services.training_data_gen.sources import SourceConversation, Sources
@@ -143,6 +144,33 @@ def test_two_answers_make_a_pair_of_preference(make_tools: MakeTools) -> None:
     assert preference.lineage.turn_ids == ("q", "b", "a")
     assert preference.lineage.feedback_ids == ("b-f0", "a-f0")
     assert not reasons(found)
+
+
+def test_turns_that_precede_a_question_are_noted(make_tools: MakeTools) -> None:
+    """Their texts stand in the context, so that whoever forgets them finds the example."""
+    told = conversation(
+        turn("s", "system", "You sell roasters.", None),
+        turn("q0", "user", "Is there a warranty?", "s"),
+        turn("a0", "assistant", "Two years.", "q0"),
+        turn("q", "user", "How do I clean the drum?", "a0"),
+        turn("a", "assistant", ANSWER, "q", document_ids=("drum",)),
+    )
+    made = {one.lineage.turn_ids[0]: one.lineage for one in examples(outcomes(make_tools(), told))}
+    assert made["q"].context_turn_ids == ("q0", "a0")
+    assert made["q0"].context_turn_ids == ()
+
+
+def test_those_who_have_rated_in_another_ones_conversation_are_noted(make_tools: MakeTools) -> None:
+    """Also those whose rating gave the example a negative; the user of the conversation is noted anyway."""
+    by_ada = Feedback(id="f", stars=5, by="ada", created_at=NOW)
+    good = turn("a", "assistant", ANSWER, "q", 5, document_ids=("drum",))
+    bad = turn("b", "assistant", "Change it.", "q", 1, document_ids=("filter",))
+    both = StoredTurn(good.interaction.with_feedback(by_ada), "q")
+    passage = examples(outcomes(make_tools(), asked(both, bad)))[0]
+    assert passage.negatives == (CORPUS["filter"],)
+    assert passage.lineage.raters == (Rater(user_id="user-0"),)
+    assert passage.lineage.turn_ids == ("q", "a", "b")
+    assert passage.lineage.feedback_ids == ("a-f0", "f", "b-f0")
 
 
 def test_answers_that_are_equal_or_all_bad_make_no_pair(make_tools: MakeTools) -> None:
