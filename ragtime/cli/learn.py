@@ -115,7 +115,6 @@ def learn(  # noqa: PLR0913 - options, each by its name
     from ragtime.backends.generators import create_generator  # noqa: PLC0415 - as the service: only when it runs
     from ragtime.config.settings import get_settings  # noqa: PLC0415
     from ragtime.services.learning import LearningLoop, LearningSources  # noqa: PLC0415
-    from ragtime.services.learning.counting import check_sources  # noqa: PLC0415
     from ragtime.services.training_data_gen import SourceOptions  # noqa: PLC0415
 
     _check_given((conversations, feedback, docs, queries, examples), (evaluation, general))
@@ -156,7 +155,6 @@ def learn(  # noqa: PLR0913 - options, each by its name
             tell_plan(plan)
         _leave(plan.outcome)
         return
-    check_sources(settings, sources)
     report = loop.run(sources, name, evaluation=evaluation, general=general)
     if as_json:
         print_json({**report.model_dump(mode="json"), "html": str(report.html_path), "json": str(report.json_path)})

@@ -16,6 +16,7 @@ from ragtime.monitoring.logging import get_logger
 from ragtime.monitoring.operations import log_operation
 from ragtime.protocols import DecisionLog, TextEncoder, TextGenerator
 from ragtime.records.conversation import now
+from ragtime.services.learning.counting import check_sources
 from ragtime.services.learning.data import strategy_mix
 from ragtime.services.learning.held_out import HeldOut, check_general, given_questions
 from ragtime.services.learning.identity import base_identity, encoder_identity, told_settings
@@ -146,6 +147,7 @@ class LearningLoop:
         self._check(sources, name)
         settings = self._chosen_settings()
         with override_settings(settings), log_operation(_log, "learn", model=name) as operation:
+            check_sources(settings, sources)
             task = self._task(settings, sources, name, evaluation=evaluation, general=general)
             operation.add(run=task.run_id)
             report = self._done(task, sources)

@@ -276,19 +276,22 @@ class TrainingDataGenerator:
             checks: list[Check] = [purpose] if purpose.rejects else []
             examples = list(self._made(run, chosen, [*checks, *all_checks(run.tools, run.staging)]))
             metrics = run.metrics()
-            if not examples or (count is not None and len(examples) < count):
+            if count is not None and len(examples) < count:
                 raise GenerationError(too_few(names, count, metrics))
-            return write_dataset(
-                examples,
-                run.tools.corpus,
-                metrics,
-                self.settings,
-                folder=folder,
-                shape=shape,
-                format=format,
-                shares=shares,
-                rejected=run.rejected(),
-            )
+            if examples:
+                return write_dataset(
+                    examples,
+                    run.tools.corpus,
+                    metrics,
+                    self.settings,
+                    folder=folder,
+                    shape=shape,
+                    format=format,
+                    shares=shares,
+                    rejected=run.rejected(),
+                )
+        # Out of the block: whoever asks for all there is may find nothing, and the run has not failed.
+        raise GenerationError(too_few(names, None, self.metrics))
 
     def _run(
         self, sources: Sources, strategies: Sequence[tuple[Strategy, int | None]], *, validation: bool
