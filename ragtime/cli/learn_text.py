@@ -29,6 +29,9 @@ def tell_report(report: LearningReport) -> None:
     print_line(report.sentence)
     if report.models:
         _tell_figures(report.models)
+    if report.decision is not None:
+        for reason in (*report.decision.reasons, *report.decision.cautions):
+            print_line(reason)
     metrics = report.data.metrics
     print_table(_COLUMNS, [*_rows_of_sources(metrics), *_rows_of_strategies(metrics)])
     pairs = f"{report.data.training_pairs:,} to train on, {report.data.validation_pairs:,} to choose the best step"

@@ -20,7 +20,8 @@ from ragtime.services.learning.report import (
     ValidationPoint,
 )
 from ragtime.services.learning.verdict import Verdict
-from ragtime.services.model_finetuner import FineTuningConfig, FineTuningMetrics
+from ragtime.services.model_finetuner import Decision, FineTuningConfig, FineTuningMetrics
+from ragtime.services.model_finetuner.comparison import ComparisonSummary
 from ragtime.services.training_data_gen import RejectedCandidate, TrainingExample
 from ragtime.services.training_data_gen.quality import Redactor
 from ragtime.utils.hashing import keyed_order
@@ -293,17 +294,12 @@ def tell_outcome(
         The report.
     """
     before, tuned = models[-2:]
-    told = " ".join(verdict.decision.reasons)
-    if promoted:
-        sentence = f"{tuned.name} is in production, for it is better than {before.name}. {told}"
-    else:
-        sentence = f"{before.name} stays in use, and {tuned.name} is a candidate. {told}"
     line = f'embedding.model_name = "registry:{frame.name}"'
     return _report(
         frame,
         data,
         outcome="promoted" if promoted else "kept",
-        sentence=sentence,
+        sentence=_sentence(before.name, tuned.name, verdict.decision, promoted=promoted),
         models=models,
         training=training_account(trained.metrics, trained.config),
         decision=verdict.decision,
@@ -314,6 +310,23 @@ def tell_outcome(
         next_step=line if promoted and not in_settings else None,
         packages=dict(trained.packages),
         notes=tuple(notes),
+    )
+
+
+def _sentence(before: str, tuned: str, decision: Decision, *, promoted: bool) -> str:
+    """Return the verdict in a sentence; the reasons of the decision have the rest."""
+    target, general = decision.target, decision.general
+    rise = f"{_course(target)}, one-sided p = {target.p_better:.4f}"
+    if promoted:
+        return f"{tuned} is in production, for it is better than {before}: {rise}."
+    if target.difference > 0 and target.p_better <= decision.alpha and general is not None:
+        return f"{before} stays in use, for {tuned} has forgotten too much: in the general check, {_course(general)}."
+    return f"{before} stays in use, for {tuned} is not better beyond chance: {rise}."
+
+
+def _course(compared: ComparisonSummary) -> str:
+    return (
+        f"{compared.figure} went from {compared.base:.3f} to {compared.tuned:.3f} on {compared.questions:,} questions"
     )
 
 

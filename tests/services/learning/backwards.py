@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ragtime.backends.encoders import SentenceTransformerEncoder
 from ragtime.config.settings import Settings
 from ragtime.records import Document, RetrievalSet
 from ragtime.services.learning import LearningLoop, LearningSources
@@ -44,6 +45,16 @@ def general_pairs() -> World:
     return [
         (f"who carries it, {name}?", f"{_THINGS[row % 10]} by {name[::-1]} carries") for row, name in enumerate(_NAMES)
     ]
+
+
+def what_the_base_finds(folder: Path) -> RetrievalSet:
+    """Return questions of which the untuned model finds the answers, as it is their measure: a check that falls."""
+    pairs, encoder = general_pairs(), SentenceTransformerEncoder(settings_of(folder), model=tiny_model())
+    documents = [Document(id=one["id"], text=one["text"]) for one in documents_of(pairs)]
+    queries = {f"q{number:03}": query for number, (query, _) in enumerate(pairs)}
+    scores = encoder.encode(list(queries.values()), role="query") @ encoder.encode([one.text for one in documents]).T
+    judgements = {key: {documents[int(place)].id: 1} for key, place in zip(queries, scores.argmax(axis=1), strict=True)}
+    return RetrievalSet.from_documents(documents, queries, judgements, name="found by the base")
 
 
 def documents_of(pairs: World) -> list[dict[str, str]]:

@@ -28,6 +28,7 @@ from tests.services.learning.backwards import (
     settings_of,
     sources_of,
     stamps_of,
+    what_the_base_finds,
     world,
 )
 from tests.services.learning.conftest import Whole
@@ -159,6 +160,15 @@ def test_with_shuffled_ratings_the_gate_says_no_and_nothing_is_promoted(tmp_path
     assert [change.action for change in registry.history("thing")] == ["register"]
     assert [version.stage for version in registry.list_versions("thing")] == ["candidate"]
     assert "stays in use" in report.sentence
+
+
+def test_a_model_that_has_forgotten_something_is_not_promoted_and_the_verdict_says_so(tmp_path: Path) -> None:
+    report = loop_of(tmp_path).run(sources_of(), "thing", general=what_the_base_finds(tmp_path))
+    assert report.outcome == "kept"
+    assert report.decision is not None
+    assert report.decision.target.p_better <= report.decision.alpha
+    assert "has forgotten too much: in the general check, ndcg@10 went from" in report.sentence
+    assert [one.stage for one in ModelRegistry(settings_of(tmp_path)).list_versions("thing")] == ["candidate"]
 
 
 def test_what_is_in_production_has_to_be_beaten_whatever_the_base_was(tmp_path: Path, whole: Whole) -> None:
