@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _FIGURES = {"recall@10": "recall@10", "ndcg@10": "nDCG@10"}
+_SOURCES = """\
+Real: {pages:,} pages, documentation strings of the standard library of Python {python}, cut at {tokens} tokens.
+Simulated: {users} users with {asked:,} questions about {seen:,} of the pages. A question is a sentence that was taken
+out of a page, so that its answer is known. By that, its user rates the first {results} pages that {model}
+finds, one in {mistakes} the wrong way round: {ratings:,} ratings. {answered:,} of the questions find their page.
+Held out: {held_out:,} such questions about the other {unseen:,} pages, of which the model sees nothing in training.
+All of it is in {folder}
+"""
 
 
 def demo(
@@ -54,22 +62,24 @@ def _tell_sources(sources: DemoSources) -> None:
     from ragtime.services.learning.demo.users import MISTAKES, RESULTS, USERS  # noqa: PLC0415
 
     desk = sources.desk
-    seen = len(desk.seen_pages)
     print_line(
-        f"Real: {len(desk.pages):,} pages from the documentation strings of Python {platform.python_version()}, cut at "
-        f"{PAGE_TOKENS} tokens."
+        _SOURCES.format(
+            python=platform.python_version(),
+            pages=len(desk.pages),
+            tokens=PAGE_TOKENS,
+            users=USERS,
+            asked=len(desk.asked),
+            seen=len(desk.seen_pages),
+            results=RESULTS,
+            model=sources.model_name,
+            mistakes=round(1 / MISTAKES),
+            answered=sources.answered,
+            ratings=len(sources.ratings),
+            held_out=len(desk.held_out),
+            unseen=len(desk.unseen),
+            folder=sources.folder,
+        )
     )
-    print_line(
-        f"Simulated: {USERS} users, who ask {len(desk.asked):,} questions about {seen:,} of the pages. A question is a "
-        "sentence that\nwas taken out of a page, so that the answer is known. They rate the first "
-        f"{RESULTS} pages that {sources.model_name} finds,\nby what they know, and one in {1 / MISTAKES:.0f} the wrong "
-        f"way round: {len(sources.ratings):,} ratings. {sources.answered:,} of the questions\nfind their page."
-    )
-    print_line(
-        f"Held out: {len(desk.held_out):,} such questions about the other {len(desk.pages) - seen:,} pages, of which "
-        "the model sees nothing while it is tuned."
-    )
-    print_line(f"All of it is in {sources.folder}\n")
 
 
 def _tell(result: DemoResult) -> None:
@@ -92,7 +102,7 @@ def _tell(result: DemoResult) -> None:
     if report.html_path is not None:
         print_line(f"\nReport: {report.html_path}")
     if report.next_step is not None:
-        print_line(f"Next: {report.next_step}")
+        print_line(f"To use the model from now on, set: {report.next_step}")
     print_line("The same with texts and ratings of your own: ragtime learn --help")
 
 
